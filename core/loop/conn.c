@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/conn.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* libevent folds EPOLLERR into "readable and writable" and drops the rest, so a reset
+ * looks like good news to an owner who does not read just now. Ask again, but only once
+ * the owner had its chance: the one who reads meets the error there, without this call.
+ */
+static void look_again(struct call *call)
+{
+    struct conn *c = CONTAINER(call, struct conn, look);
+    CHECK(c, CONN_MAGIC);
+    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+    if (!c->readable || c->closed || poll(&p, 1, 0) != 1 ||
+        !(p.revents & (POLLERR | POLLHUP | POLLRDHUP)))
+        return;
+    c->closed = true;
+    c->wake(c);
+}
+
+static void on_event(evutil_socket_t fd, short events, void *arg)
+{
+    struct conn *c = arg;
+    CHECK(c, CONN_MAGIC);
+    short both = EV_READ | EV_WRITE;
+    (void)fd;
+    if (events & EV_CLOSED)
+        c->closed = true;
+    else if ((events & both) == both && !c->look.queued)
+        worker_defer(c->worker, &c->look);
+    if (events & EV_READ || c->closed)
+        c->readable = true;
+    if (events & EV_WRITE)
+        c->writable = true;
+    c->wake(c);
+}
+
+static void on_deadline(struct timer *t)
+{
+    struct conn *c = CONTAINER(t, struct conn, timer);
+    CHECK(c, CONN_MAGIC);
+    c->late = true;
+    c->wake(c);
+}
+
+int conn_init(struct conn *c, struct worker *w, int fd, const char *peer,
+              void (*wake)(struct conn *))
+{
+    int on = 1;
+    *c = (struct conn){.magic = CONN_MAGIC, .fd = fd, .worker = w, .wake = wake};
+    snprintf(c->peer, sizeof c->peer, "%s", peer);
+    c->look.fn = look_again;
+    timer_init(&c->timer, w, on_deadline);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket has none */
+    c->event =
+        event_new(worker_base(w), fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+                  on_event, c);
+    if (c->event && event_add(c->event, NULL) == 0)
+        return 0;
+    int rc = errno ? -errno : -ENOMEM;
+    conn_fini(c);
+    return rc;
+}
+
+void conn_fini(struct conn *c)
+{
+    CHECK(c, CONN_MAGIC);
+    worker_undefer(c->worker, &c->look);
+    timer_fini(&c->timer);
+    if (c->event)
+        event_free(c->event); /* before the number can be given out again */
+    close(c->fd);
+    c->event = NULL;
+    c->fd = -1;
+    POISON(c);
+}
+
+void conn_deadline(struct conn *c, uint64_t due)
+{
+    c->late = false;
+    if (due)
+        timer_set(&c->timer, due);
+    else
+        timer_clear(&c->timer);
+}
+
+/* Turns the result of a system call into ours; `ready` is the flag that it may clear. */
+static ssize_t moved(struct conn *c, ssize_t n, bool *ready)
+{
+    if (n >= 0)
+        return n;
+    int error = errno;
+    if (error == EAGAIN)
+        *ready = false;
+    else if (error == EPIPE || error == ECONNRESET || error == ETIMEDOUT)
+        c->closed = true;
+    return -error;
+}
+
+/* A short read has emptied the socket: what comes later is a new edge (epoll(7)), except
+ * for an end that was reported already. This saves the read that would only say EAGAIN.
+ */
+ssize_t conn_recv(struct conn *c, void *buf, size_t n)
+{
+    CHECK(c, CONN_MAGIC);
+    ssize_t got = TEMP_FAILURE_RETRY(recv(c->fd, buf, n, MSG_DONTWAIT));
+    if (got == 0)
+        c->closed = true;
+    else if (got > 0 && (size_t)got < n && !c->closed)
+        c->readable = false;
+    return moved(c, got, &c->readable);
+}
+
+ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count)
+{
+    CHECK(c, CONN_MAGIC);
+    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+    ssize_t put = TEMP_FAILURE_RETRY(sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
+    return moved(c, put, &c->writable);
+}
+
+ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n)
+{
+    CHECK(c, CONN_MAGIC);
+    ssize_t put = TEMP_FAILURE_RETRY(sendfile(c->fd, file, offset, n));
+    return moved(c, put, &c->writable);
+}
+
+void conn_shutdown(struct conn *c)
+{
+    CHECK(c, CONN_MAGIC);
+    shutdown(c->fd, SHUT_WR);
+}
+
+void conn_cork(struct conn *c, bool on)
+{
+    int value = on;
+    CHECK(c, CONN_MAGIC);
+    setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A connection: one stream socket on one worker. It moves bytes and says when more can
+ * move; what they mean is its owner's affair. Nothing here ever blocks.
+ *
+ * Readiness is edge-triggered and registered once: a change sets a flag and calls wake,
+ * and the flag stays until a transfer has used it up. Not reading is all it takes to push
+ * back. wake is also called when the deadline passes (`late`) and when the peer closed
+ * its side (`closed`, which can come before all its bytes were read). Several changes can
+ * share one wake.
+ *
+ * TLS fits behind conn_recv, conn_writev and conn_sendfile without a change to callers.
+ */
+#ifndef LOOP_CONN_H
+#define LOOP_CONN_H
+
+#include "loop/timer.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define CONN_MAGIC 0xC0881EC7U
+#define CONN_PEER_SIZE 64
+
+struct conn {
+    unsigned magic;
+    int fd;
+    struct worker *worker;
+    struct event *event;
+    struct timer timer;
+    struct call look; /* to see whether a peer that is not read from is still there */
+    void (*wake)(struct conn *); /* from the loop; may conn_close */
+    bool readable;               /* a read may succeed */
+    bool writable;
+    bool closed;               /* the peer closed its side, or the socket failed */
+    bool late;                 /* the deadline passed; cleared by conn_deadline */
+    char peer[CONN_PEER_SIZE]; /* "127.0.0.1:4711", "[::1]:4711", "unix"; for people */
+};
+
+/* Takes fd (made non-blocking already) and watches it on w, whose thread this must be.
+ * `peer` is copied. 0, or -errno and fd is closed. wake is first called from the loop,
+ * never from here. */
+int conn_init(struct conn *c, struct worker *w, int fd, const char *peer,
+              void (*wake)(struct conn *));
+/* Closes the socket; c's memory is the owner's again. */
+void conn_fini(struct conn *c);
+
+/* due in clock_now() ns; 0 for none. Replaces the last one. */
+void conn_deadline(struct conn *c, uint64_t due);
+
+/* Each returns the bytes moved (> 0), -EAGAIN (the flag is cleared, wake follows), or
+ * another -errno. conn_recv returns 0 at the end of the stream. */
+ssize_t conn_recv(struct conn *c, void *buf, size_t n);
+ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count);
+/* Sends up to n bytes of file from *offset and moves *offset. 0 means that the file
+ * ended. */
+ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n);
+/* Ends our side (FIN); the peer may still send. */
+void conn_shutdown(struct conn *c);
+
+/* Gathers small writes into full segments while on (TCP_CORK); off sends at once. */
+void conn_cork(struct conn *c, bool on);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One lock guards the pool and all lanes; it is held for a few stores at a time. A lane
+ * stands in the ready list while it has a waiting job and is below its limit, so a free
+ * thread takes the first lane's first job without looking at anybody who could not run.
+ */
+#include "loop/job.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define THREADS_MAX 64
+
+struct lane {
+    struct list ready; /* in pool.ready */
+    struct call *head, **tail;
+    unsigned limit, running;
+    char name[16];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct list ready;
+    bool stopping;
+    unsigned threads;
+    pthread_t ids[THREADS_MAX];
+    struct lane *cpu;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+          .wake = PTHREAD_COND_INITIALIZER,
+          .ready = {&pool.ready, &pool.ready}};
+
+/* Puts l in the ready list if it belongs there and is not there yet. Under the lock. */
+static bool lane_offer(struct lane *l)
+{
+    if (!l->head || l->running >= l->limit)
+        return false;
+    if (list_empty(&l->ready))
+        list_append(&pool.ready, &l->ready);
+    return true;
+}
+
+/* Takes a job of the lane whose turn it is; NULL: the pool is stopping. */
+static struct job *next_job(void)
+{
+    while (list_empty(&pool.ready)) {
+        if (pool.stopping)
+            return NULL;
+        pthread_cond_wait(&pool.wake, &pool.lock);
+    }
+    struct lane *l = CONTAINER(pool.ready.next, struct lane, ready);
+    list_remove(&l->ready);
+    struct job *j = CONTAINER(l->head, struct job, call);
+    l->head = j->call.next;
+    if (!l->head)
+        l->tail = &l->head;
+    l->running++;
+    lane_offer(l);
+    return j;
+}
+
+/* Called and returns under the lock. The lane is counted down before the worker hears of
+ * the job, so that done may free the lane; without done, j may be gone after work. */
+static void run_job(struct job *j)
+{
+    struct lane *l = j->lane;
+    void (*done)(struct job *) = j->done;
+    pthread_mutex_unlock(&pool.lock);
+    j->work(j);
+    pthread_mutex_lock(&pool.lock);
+    l->running--;
+    lane_offer(l);
+    if (done) {
+        pthread_mutex_unlock(&pool.lock);
+        worker_post(j->home, &j->call);
+        pthread_mutex_lock(&pool.lock);
+    }
+}
+
+static void *thread_main(void *arg)
+{
+    struct job *j;
+    (void)arg;
+    pthread_setname_np(pthread_self(), "job");
+    pthread_mutex_lock(&pool.lock);
+    while ((j = next_job()))
+        run_job(j);
+    pthread_mutex_unlock(&pool.lock);
+    return NULL;
+}
+
+int pool_start(unsigned threads)
+{
+    sigset_t all, old;
+    int error = 0;
+    assert(threads >= 1 && threads <= THREADS_MAX && !pool.threads);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    pool.stopping = false;
+    pool.cpu = lane_new("cpu", cores < 1             ? 1
+                               : cores > THREADS_MAX ? THREADS_MAX
+                                                     : (unsigned)cores);
+    sigfillset(&all); /* signals are for the main thread */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    while (!error && pool.threads < threads) {
+        error = pthread_create(&pool.ids[pool.threads], NULL, thread_main, NULL);
+        pool.threads += !error;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (error)
+        pool_stop();
+    return -error;
+}
+
+void pool_stop(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.stopping = true;
+    pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.lock);
+    while (pool.threads)
+        pthread_join(pool.ids[--pool.threads], NULL);
+    lane_free(pool.cpu);
+    pool.cpu = NULL;
+}
+
+struct lane *lane_new(const char *name, unsigned limit)
+{
+    struct lane *l = xalloc(sizeof *l);
+    assert(limit >= 1 && limit <= THREADS_MAX);
+    snprintf(l->name, sizeof l->name, "%s", name);
+    l->limit = limit;
+    l->tail = &l->head;
+    list_init(&l->ready);
+    return l;
+}
+
+void lane_free(struct lane *l)
+{
+    if (!l)
+        return;
+    assert(!l->head && !l->running);
+    free(l);
+}
+
+struct lane *lane_cpu(void)
+{
+    assert(pool.cpu);
+    return pool.cpu;
+}
+
+static void come_home(struct call *c)
+{
+    struct job *j = CONTAINER(c, struct job, call);
+    j->done(j);
+}
+
+void job_submit(struct lane *l, struct job *j)
+{
+    j->call = (struct call){.fn = come_home};
+    j->lane = l;
+    j->home = worker_self();
+    assert(j->home || !j->done);
+    pthread_mutex_lock(&pool.lock);
+    *l->tail = &j->call;
+    l->tail = &j->call.next;
+    bool runnable = lane_offer(l);
+    pthread_mutex_unlock(&pool.lock);
+    if (runnable)
+        pthread_cond_signal(&pool.wake);
+}

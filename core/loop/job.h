@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Jobs: work that may block (open, fsync, rename) or takes long (hash, encode), done by a
+ * pool of threads. A lane bounds how many of its jobs run at once, so that a hung disk
+ * holds only itself; the jobs of one lane start in the order of submission.
+ *
+ * A job that a worker submits completes on that worker: done runs from its run queue,
+ * exactly once. There is no cancel: a job is short, and what waits for it keeps the
+ * memory alive.
+ */
+#ifndef LOOP_JOB_H
+#define LOOP_JOB_H
+
+#include "loop/worker.h"
+
+struct job {
+    struct call call;           /* carries done home; also links the job in its lane */
+    void (*work)(struct job *); /* on a pool thread */
+    void (*done)(struct job *); /* on the worker that submitted it; may be NULL */
+    struct worker *home;
+    struct lane *lane;
+};
+
+/* Starts the process-wide pool; threads 1 to 64. 0 or -errno. */
+int pool_start(unsigned threads);
+/* Waits for all queued jobs, then ends the threads. Workers must be alive to take the
+ * results. Harmless when it was never started. */
+void pool_stop(void);
+
+struct lane;
+/* limit: jobs of this lane that may run at once, 1 to 64. Returns an owned lane. */
+struct lane *lane_new(const char *name, unsigned limit);
+/* No job may be queued or running in it. Accepts NULL. */
+void lane_free(struct lane *l);
+/* The lane for pure computing, as wide as the machine has cores. Exists while the pool
+ * runs. */
+struct lane *lane_cpu(void);
+
+/* Borrows j until done has begun (until work has ended, if done is NULL). Submits from
+ * the current worker's thread, or from any thread when done is NULL. Never waits. */
+void job_submit(struct lane *l, struct job *j);
+
+#endif
