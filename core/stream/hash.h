@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The observer that computes a digest. Large pieces are hashed on the pool, small ones in
+ * place.
+ */
+#ifndef STREAM_HASH_H
+#define STREAM_HASH_H
+
+#include "crypto/digest.h"
+#include "loop/job.h"
+#include "stream/sink.h"
+
+struct hash_observer {
+    struct sink sink;
+    struct digest digest; /* start it by digest_init or digest_import; a copy of it after
+                             each push is the state at that point */
+    bool expects;         /* finish answers E_MISMATCH unless the result is `expected` */
+    uint8_t expected[DIGEST_MAX];
+    uint8_t result[DIGEST_MAX]; /* after a finish; digest keeps the state before it */
+    /* its own */
+    const uint8_t *p;
+    size_t n;
+    struct job job;
+};
+
+void hash_observer_init(struct hash_observer *h, enum digest_alg alg);
+
+#endif
