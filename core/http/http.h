@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * http: HTTP/1.1 as a server speaks it. Knows connections and streams, no store and no
+ * Lua: a handler is three function pointers.
+ *
+ *   parse.h    the strict head parser: pure, no allocation
+ *   chunked.h  the chunked body decoder: pure
+ *   chars.h    which byte may stand where: one table for the three
+ *   fields.h   Range, If-None-Match, dates, checks of names and values: pure
+ *   request.h  one request: head, body source, reply
+ *   server.h   connections, keep-alive, limits
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "http/request.h"
+#include "http/server.h"
+
+#endif

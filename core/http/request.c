@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/request.h"
+
+#include "http/session.h"
+
+#include <string.h>
+
+void reply_init(struct reply *r, int status)
+{
+    r->status = status;
+    r->n_headers = 0;
+    r->bytes = r->etag = (struct span){NULL, 0};
+    r->source = NULL;
+    r->ranges = r->close = false;
+    r->modified = 0;
+    r->length = SIZE_UNKNOWN;
+}
+
+/* Framing and the connection are the server's alone. */
+static bool is_reserved(struct span name)
+{
+    static const char *const names[] = {
+        "Content-Length", "Transfer-Encoding", "Connection", "Date",
+        "Trailer",        "Upgrade",           "Keep-Alive"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (span_is_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+int reply_header(struct reply *r, struct span name, struct span value)
+{
+    if (r->n_headers == REPLY_HEADERS_MAX || !http_is_token(name) ||
+        !http_is_value(value) || is_reserved(name))
+        return E_INVALID;
+    r->headers[r->n_headers++] = (struct http_header){name, value};
+    return 0;
+}
+
+bool req_has_body(const struct req *q)
+{
+    return q->head.chunked || (q->head.has_length && q->head.length > 0);
+}
+
+struct source *req_body(struct req *q)
+{
+    return body_open(exchange_of(q));
+}
+
+void req_reply(struct req *q, struct reply *r)
+{
+    struct exchange *x = exchange_of(q);
+    assert(!x->replied && !x->body.open);
+    assert(r->status >= 200 && r->status <= 599);
+    x->reply = *r;
+    r->source = NULL;
+    x->replied = true;
+    if (!x->session->running)
+        session_kick(x->session);
+}
+
+/* s as the inside of a JSON string. The texts are ours and ASCII; what is not becomes a
+ * question mark, so that the result is valid whatever they hold. */
+static struct span json_text(struct arena *a, struct span s)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *out = arena_alloc(a, s.n * 6 + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 0x20) {
+            memcpy(out + n, "\\u00", 4);
+            out[n + 4] = hex[c >> 4];
+            out[n + 5] = hex[c & 15];
+            n += 6;
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            out[n++] = '\\';
+        out[n++] = c < 0x7f ? (char)c : '?';
+    }
+    return (struct span){out, n};
+}
+
+void req_reply_error(struct req *q, int status, const char *code, struct span message)
+{
+    struct reply r;
+    struct span text = json_text(&q->arena, message);
+    reply_init(&r, status);
+    reply_header(&r, SPAN_LIT("Content-Type"), SPAN_LIT("application/json"));
+    r.bytes = span_of(
+        arena_printf(&q->arena, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%.*s\"}]}\n",
+                     code, SPAN_ARG(text)));
+    req_reply(q, &r);
+}
