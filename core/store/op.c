@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of an operation: what it may ask is checked here, once for all kinds, and its
+ * end always comes by the run queue.
+ */
+#include "store/key.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TYPE_MAX 255
+
+static const char *const verb_names[] = {
+#define X(name) #name,
+    STORE_VERBS(X)
+#undef X
+};
+
+enum {
+    NEEDS_KEY = 1,
+    MAY_HAVE_KEY = 2,
+    NEEDS_TO = 4,
+    NEEDS_KEYS = 8,
+    NEEDS_PREFIX = 16, /* ends with '/' */
+    NEEDS_SINK = 32,
+    NEEDS_VERSION = 64,
+    NEEDS_METHOD = 128,
+    LISTS = 256,
+};
+
+static const unsigned needs[OP_VERBS] = {
+    [OP_stat] = NEEDS_KEY,
+    [OP_open] = NEEDS_KEY,
+    [OP_read] = NEEDS_KEY,
+    [OP_create] = MAY_HAVE_KEY,
+    [OP_commit] = NEEDS_KEY | NEEDS_SINK,
+    [OP_append] = NEEDS_KEY,
+    [OP_put] = NEEDS_KEY,
+    [OP_put_if] = NEEDS_KEY | NEEDS_VERSION,
+    [OP_list] = LISTS,
+    [OP_copy] = NEEDS_KEY | NEEDS_TO,
+    [OP_move] = NEEDS_KEY | NEEDS_TO,
+    [OP_concat] = NEEDS_KEYS | NEEDS_TO,
+    [OP_remove] = NEEDS_KEY,
+    [OP_remove_prefix] = NEEDS_PREFIX,
+    [OP_touch] = NEEDS_KEY,
+    [OP_expire] = NEEDS_KEY,
+    [OP_url] = NEEDS_KEY | NEEDS_METHOD,
+};
+
+static bool is_key(const char *key)
+{
+    return key && key_check(span_of(key)) == 0;
+}
+
+static bool is_prefix(const char *prefix)
+{
+    return prefix && key_check_prefix(span_of(prefix)) == 0;
+}
+
+static bool ends_with_slash(const char *s)
+{
+    size_t n = strlen(s);
+    return n && s[n - 1] == '/';
+}
+
+static bool is_type(const char *type)
+{
+    size_t n = 0;
+    for (; n <= TYPE_MAX && type[n]; n++)
+        if ((unsigned char)type[n] < 0x20 || type[n] == 0x7f)
+            return false;
+    return n <= TYPE_MAX;
+}
+
+/* "name\0value\0…": an even number of strings, names not empty. */
+static bool is_meta(const char *meta, size_t n)
+{
+    size_t strings = 0;
+    if (n > STORE_META_MAX || (n && (!meta || meta[n - 1] != '\0')))
+        return false;
+    for (size_t at = 0; at < n; strings++) {
+        size_t size = strlen(meta + at);
+        if (size == 0 && strings % 2 == 0)
+            return false;
+        at += size + 1;
+    }
+    return strings % 2 == 0;
+}
+
+static bool is_method(const char *method)
+{
+    return method && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+                      strcmp(method, "PUT") == 0);
+}
+
+static bool keys_ok(const struct op *op)
+{
+    for (size_t i = 0; i < op->n_keys; i++)
+        if (!is_key(op->keys[i]))
+            return false;
+    return op->n_keys > 0;
+}
+
+static int check_inputs(const struct op *op)
+{
+    unsigned need = needs[op->verb];
+    bool ok =
+        !((need & NEEDS_KEY) && !is_key(op->key)) &&
+        !((need & MAY_HAVE_KEY) && op->key && !is_key(op->key)) &&
+        !((need & NEEDS_TO) && !is_key(op->to)) &&
+        !((need & NEEDS_KEYS) && !keys_ok(op)) &&
+        !((need & NEEDS_PREFIX) && !(is_prefix(op->key) && ends_with_slash(op->key))) &&
+        !((need & NEEDS_SINK) && !op->sink) &&
+        !((need & NEEDS_VERSION) && !op->version) &&
+        !((need & NEEDS_METHOD) && !is_method(op->method)) &&
+        !((need & LISTS) && !is_prefix(op->key)) && !(op->type && !is_type(op->type)) &&
+        is_meta(op->meta, op->meta_n);
+    return ok ? 0 : E_INVALID;
+}
+
+void op_init(struct op *op, struct store *store, enum store_verb verb,
+             void (*done)(struct op *))
+{
+    CHECK(store, STORE_MAGIC);
+    assert(verb < OP_VERBS);
+    memset(op, 0, sizeof *op);
+    op->magic = OP_MAGIC;
+    op->verb = verb;
+    op->store = store;
+    op->done = done;
+    op->n = SIZE_UNKNOWN;
+}
+
+void op_start(struct op *op)
+{
+    CHECK(op, OP_MAGIC);
+    CHECK(op->store, STORE_MAGIC);
+    assert(!op->running);
+    op->running = true;
+    op->worker = worker_self();
+    if (op->verb == OP_list) {
+        op->key = op->key ? op->key : "";
+        op->after = op->after ? op->after : "";
+        if (op->limit == 0 || op->limit > STORE_LIST_MAX)
+            op->limit = STORE_LIST_MAX;
+    }
+    int rc = check_inputs(op);
+    if (rc == 0 && !op->store->begun)
+        rc = E_BUSY;
+    if (rc)
+        op_complete(op, rc);
+    else
+        op->store->kind->start(op);
+}
+
+void op_cancel(struct op *op)
+{
+    CHECK(op, OP_MAGIC);
+    if (!op->running || op_is_cancelled(op))
+        return;
+    __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED);
+    if (op->store->kind->cancel)
+        op->store->kind->cancel(op);
+}
+
+bool op_is_cancelled(const struct op *op)
+{
+    return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED);
+}
+
+static void run_done(struct call *call)
+{
+    struct op *op = CONTAINER(call, struct op, job.call);
+    CHECK(op, OP_MAGIC);
+    assert(op->running);
+    op->running = false;
+    op->done(op);
+}
+
+void op_complete(struct op *op, int rc)
+{
+    CHECK(op, OP_MAGIC);
+    op->rc = rc;
+    op->job.call.fn = run_done;
+    worker_defer(op->worker, &op->job.call);
+}
+
+void op_post(struct op *op, int rc)
+{
+    CHECK(op, OP_MAGIC);
+    op->rc = rc;
+    op->job.call.fn = run_done;
+    worker_post(op->worker, &op->job.call);
+}
+
+void op_fini(struct op *op)
+{
+    CHECK(op, OP_MAGIC);
+    assert(!op->running);
+    for (size_t i = 0; i < op->n_entries; i++)
+        free(op->entries[i].name);
+    free(op->entries);
+    free(op->out);
+    free(op->object.type);
+    free(op->object.meta);
+    POISON(op);
+}
+
+const char *op_name(const struct op *op)
+{
+    return verb_names[op->verb];
+}
