@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lua/gate.h"
+#include "base/clock.h"
+#include "lua/core.h"
+#include "lua/streams.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <lauxlib.h>
+#include <luajit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GATE_MAGIC 0x6A7E0000U
+#define LOOK_MEMORY                                                                      \
+    ((size_t)512 << 20) /* bytes; of the trial, which knows no limit yet */
+
+struct gate {
+    unsigned magic;
+    struct vm *vm;
+    struct http_handler handler;
+    int dispatch; /* in the registry */
+    size_t busy;
+};
+
+const char *gate_luajit_version(void)
+{
+    return LUAJIT_VERSION;
+}
+
+static char **list_at(lua_State *L, int idx, size_t *n)
+{
+    *n = lua_istable(L, idx) ? lua_objlen(L, idx) : 0;
+    char **list = xalloc((*n + 1) * sizeof *list);
+    for (size_t i = 0; i < *n; i++) {
+        lua_rawgeti(L, idx, (int)i + 1);
+        const char *text = lua_tostring(L, -1);
+        list[i] = xstrdup(text ? text : "");
+        lua_pop(L, 1);
+    }
+    return list;
+}
+
+static uint64_t number_of(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    lua_Number n = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+/* The references move from the trial to the configuration. */
+static void take_stores(struct vm *vm, struct gate_config *c)
+{
+    c->held = vm->stores;
+    c->n_held = vm->n_stores;
+    c->stores = xalloc((vm->n_stores + 1) * sizeof *c->stores);
+    for (size_t i = 0; i < vm->n_stores; i++) {
+        size_t seen = 0;
+        while (seen < c->n_stores && strcmp(c->stores[seen], vm->stores[i]->id) != 0)
+            seen++;
+        if (seen == c->n_stores)
+            c->stores[c->n_stores++] = xstrdup(vm->stores[i]->id);
+    }
+    vm->stores = NULL;
+    vm->n_stores = 0;
+}
+
+/* The library has checked every value; here they only change their form. */
+static int read_config(lua_State *L)
+{
+    struct gate_config *c = lua_touserdata(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.routes");
+    if (!lua_istable(L, -1))
+        return luaL_error(L, "the script does not call gate.serve");
+    c->routes = list_at(L, lua_gettop(L), &c->n_routes);
+    lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.config");
+    lua_getfield(L, -1, "listen");
+    c->listen = list_at(L, lua_gettop(L), &c->n_listen);
+    lua_pop(L, 1);
+    c->workers = (unsigned)number_of(L, "workers");
+    c->io_threads = (unsigned)number_of(L, "io_threads");
+    c->limits.head = number_of(L, "head");
+    c->limits.idle = number_of(L, "idle");
+    c->limits.stall = number_of(L, "stall");
+    c->limits.response = number_of(L, "response");
+    c->script_memory = number_of(L, "script");
+    c->buffer_memory = number_of(L, "buffers");
+    c->log_level = (enum log_level)number_of(L, "log_level");
+    c->log_json = number_of(L, "log_json") != 0;
+    return 0;
+}
+
+int gate_look(const char *script, struct gate_config *out, char **why)
+{
+    struct gate_config c = {.workers = 0};
+    struct vm *vm;
+    if (vm_new(LOOK_MEMORY, NULL, core_open, &vm) != 0) {
+        *why = xstrdup("not enough memory for a Lua VM");
+        return E_INVALID;
+    }
+    int rc = vm_run_file(vm, script, why);
+    if (rc == 0 && (rc = vm_protect(vm, read_config, &c, why)) != 0) {
+        char *message = xasprintf("%s: %s", script, *why);
+        free(*why);
+        *why = message;
+    }
+    if (rc == 0) {
+        take_stores(vm, &c);
+        *out = c;
+    } else {
+        gate_config_fini(&c);
+    }
+    vm_free(vm);
+    return rc;
+}
+
+static void free_list(char **list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+}
+
+void gate_config_fini(struct gate_config *c)
+{
+    free_list(c->listen, c->n_listen);
+    free_list(c->routes, c->n_routes);
+    free_list(c->stores, c->n_stores);
+    for (size_t i = 0; i < c->n_held; i++)
+        store_unref(c->held[i]);
+    free(c->held);
+}
+
+static int push_dispatch(lua_State *L, struct task *t)
+{
+    struct visit *v = t->owner;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, v->gate->dispatch);
+    hold_add(t, &v->hold, &visit_kind);
+    box_push(L, &v->hold);
+    return 2;
+}
+
+/* The dispatcher answers errors itself; what comes here as one is a lack of memory, a
+ * coroutine that stopped by itself, or a mistake in an error handler. */
+static void log_death(struct task *t, const struct visit *v, int status)
+{
+    const char *what = "it yielded outside of a wait, or raised what is no message";
+    if (status == LUA_ERRMEM)
+        what = "not enough memory (limits.script)";
+    else if (lua_type(t->L, -1) == LUA_TSTRING)
+        what = lua_tostring(t->L, -1);
+    LOG_FIELDS(LOG_ERROR, "request failed", {"error", span_of(what)},
+               {"id", span_of(v->req->id)});
+}
+
+static void reply_internal(struct req *q)
+{
+    struct span text = SPAN_LIT("internal error, see the log for request ");
+    char *message = arena_printf(&q->arena, "%.*s%s", SPAN_ARG(text), q->id);
+    req_reply_error(q, 500, "INTERNAL", span_of(message));
+}
+
+static void task_ended(struct task *t, int status)
+{
+    struct visit *v = t->owner;
+    struct req *q = v->req;
+    bool ready = v->ready && status == 0;
+    v->task = t;
+    if (status != 0 && !t->cancelled)
+        log_death(t, v, status);
+    if (!ready)
+        source_close(v->reply.source);
+    v->exhausted = status == LUA_ERRMEM;
+    if (ready)
+        req_reply(q, &v->reply);
+    else
+        reply_internal(q);
+}
+
+static void begin(struct req *q, void *arg)
+{
+    struct gate *g = arg;
+    struct visit *v = arena_alloc(&q->arena, sizeof *v);
+    CHECK(g, GATE_MAGIC);
+    v->req = q;
+    v->gate = g;
+    q->owner = v;
+    g->busy++;
+    if (task_start(g->vm, push_dispatch, task_ended, v, &v->task) == 0)
+        return;
+    LOG_FIELDS(LOG_ERROR, "no memory for a request", {"id", span_of(q->id)});
+    req_reply_error(q, 503, "BUSY", SPAN_LIT("out of memory, try again later"));
+}
+
+static void gone(struct req *q, void *arg)
+{
+    struct visit *v = q->owner;
+    (void)arg;
+    if (v->task)
+        task_cancel(v->task);
+}
+
+static void log_access(const struct req *q, int rc)
+{
+    char status[12], sent[24], received[24], ms[32];
+    uint64_t us = (clock_now() - q->began) / NS_PER_US;
+    snprintf(status, sizeof status, "%d", q->status);
+    snprintf(received, sizeof received, "%" PRIu64, q->bytes_in);
+    snprintf(sent, sizeof sent, "%" PRIu64, q->bytes_out);
+    snprintf(ms, sizeof ms, "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
+    const struct log_field fields[] = {
+        {"id", span_of(q->id)},           {"remote", span_of(q->peer)},
+        {"method", q->head.method},       {"path", q->head.path},
+        {"status", span_of(status)},      {"in", span_of(received)},
+        {"out", span_of(sent)},           {"ms", span_of(ms)},
+        {"error", span_of(err_name(rc))},
+    };
+    size_t n = sizeof fields / sizeof fields[0];
+    log_fields(LOG_INFO, "request", fields, rc == 0 ? n - 1 : n);
+}
+
+static void end(struct req *q, int rc, void *arg)
+{
+    struct gate *g = arg;
+    struct visit *v = q->owner;
+    bool exhausted = v->exhausted;
+    if (v->task)
+        task_free(v->task);
+    g->busy--;
+    if (log_on(LOG_INFO))
+        log_access(q, rc);
+    vm_settle(g->vm, exhausted);
+}
+
+/* -- the gate ---------------------------------------------------------------------- */
+
+static int keep_dispatch(lua_State *L)
+{
+    struct gate *g = lua_touserdata(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.dispatch");
+    if (!lua_isfunction(L, -1))
+        return luaL_error(L, "the script does not call gate.serve");
+    g->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+int gate_load(const char *script, size_t memory, struct gate **out, char **why)
+{
+    struct gate *g = xalloc(sizeof *g);
+    g->magic = GATE_MAGIC;
+    g->handler = (struct http_handler){begin, gone, end, g};
+    if (vm_new(memory, worker_self(), core_open, &g->vm) != 0) {
+        *why = xstrdup("limits.script is too small for a Lua VM");
+        goto fail;
+    }
+    if (vm_run_file(g->vm, script, why) != 0 ||
+        vm_protect(g->vm, keep_dispatch, g, why) != 0)
+        goto fail;
+    *out = g;
+    return 0;
+fail:
+    vm_free(g->vm);
+    free(g);
+    return E_INVALID;
+}
+
+const struct http_handler *gate_handler(struct gate *g)
+{
+    CHECK(g, GATE_MAGIC);
+    return &g->handler;
+}
+
+size_t gate_busy(const struct gate *g)
+{
+    return g->busy;
+}
+
+void gate_free(struct gate *g)
+{
+    if (!g)
+        return;
+    CHECK(g, GATE_MAGIC);
+    assert(g->busy == 0);
+    vm_free(g->vm);
+    POISON(g);
+    free(g);
+}

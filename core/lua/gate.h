@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lua: the only room that includes lua.h. It loads a script into a VM, runs one coroutine
+ * per request, and binds streams, stores and data functions for scripts/tidegate, which
+ * builds the public API (docs/lua.md) from them. Rests on http and store.
+ *
+ *   gate.h    what main needs: look at a script, run it in a worker
+ *   vm.h      a VM: allocator with a cap, sandbox, loader      task.h   a coroutine and
+ * what it box.h     userdata that outlive nothing                             waits for
+ *
+ * There is one lua_resume and one lua_yield in the program, both in task.c.
+ */
+#ifndef LUA_GATE_H
+#define LUA_GATE_H
+
+#include "base/base.h"
+#include "base/log.h"
+#include "http/server.h"
+
+struct store;
+
+/* What a script's first run declares; plain data, owned. */
+struct gate_config {
+    char **listen;
+    size_t n_listen;
+    unsigned workers;    /* 0: as many as cores */
+    unsigned io_threads; /* 1 to 64 */
+    struct http_limits limits;
+    size_t script_memory; /* bytes, of one VM */
+    size_t buffer_memory; /* bytes, of all pipe buffers */
+    enum log_level log_level;
+    bool log_json;
+    /* for `tidegate check`: one line each, "GET /v2/{name...}/tags/list" and
+     * "fs:/srv/data" */
+    char **routes;
+    size_t n_routes;
+    char **stores;
+    size_t n_stores;
+    /* the stores themselves, counted, so that those which the script names can be begun
+     * before any worker loads it, and stay */
+    struct store **held;
+    size_t n_held;
+};
+
+/* Loads the script in a throwaway VM. 0, or E_INVALID with *why an owned "file:line:
+ * message". Blocks; main thread. */
+int gate_look(const char *script, struct gate_config *out, char **why);
+void gate_config_fini(struct gate_config *c);
+
+struct gate;
+
+/* The script in a VM of its own, on the current worker's thread. Blocks while it loads. 0
+ * and an owned gate, or E_INVALID with *why. */
+int gate_load(const char *script, size_t memory, struct gate **out, char **why);
+/* The handler to give to http_server_new; valid while the gate lives. */
+const struct http_handler *gate_handler(struct gate *g);
+/* How many requests run in it. */
+size_t gate_busy(const struct gate *g);
+/* No request may be running. */
+void gate_free(struct gate *g);
+
+/* For `tidegate version`: the versions of what it is linked with go there; static
+ * storage. */
+const char *gate_luajit_version(void);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lines of the log from scripts, and the one place where a script's mistake is written
+ * down: where it happened, with the request's id.
+ */
+#include "base/log.h"
+#include "lua/core.h"
+#include "lua/streams.h"
+
+#include <lauxlib.h>
+
+#define LOG_FIELDS_MAX 24
+
+static struct span span_at(lua_State *L, int idx)
+{
+    struct span s;
+    s.p = lua_tolstring(L, idx, &s.n);
+    return s;
+}
+
+/* The id of the request that runs, if any, as a field. Returns how many were added. */
+static size_t add_id(struct vm *vm, struct log_field *field)
+{
+    struct visit *v = vm->running ? vm->running->owner : NULL;
+    if (!v)
+        return 0;
+    *field = (struct log_field){"id", span_of(v->req->id)};
+    return 1;
+}
+
+/* core.log(level, message, fields or nil) */
+static int l_log(lua_State *L)
+{
+    struct log_field fields[LOG_FIELDS_MAX + 1];
+    enum log_level level;
+    size_t n = 0;
+    const char *message = luaL_checkstring(L, 2);
+    if (log_level_parse(span_at(L, 1), &level) != 0 || !log_on(level))
+        return 0;
+    lua_settop(L, 3);
+    if (!lua_isnil(L, 3)) {
+        luaL_checkstack(L, 2 * LOG_FIELDS_MAX, "log");
+        lua_pushnil(L);
+        while (n < LOG_FIELDS_MAX && lua_next(L, 3)) {
+            if (lua_type(L, -2) != LUA_TSTRING)
+                return vm_error(L, "gate.log: names of fields must be strings");
+            /* the text stays below the name, which lua_next needs on top */
+            lua_getglobal(L, "tostring");
+            lua_insert(L, -2);
+            lua_call(L, 1, 1);
+            fields[n++] = (struct log_field){lua_tostring(L, -2), span_at(L, -1)};
+            lua_pushvalue(L, -2);
+        }
+    }
+    n += add_id(vm_of(L), &fields[n]);
+    log_fields(level, message, fields, n);
+    return 0;
+}
+
+/* core.mistake(error) → error: the handler of xpcall. A typed error passes through; for
+ * anything else a line with the traceback is written, and false is what remains. */
+static int l_mistake(lua_State *L)
+{
+    struct log_field fields[3];
+    lua_settop(L, 1);
+    if (lua_istable(L, 1))
+        return 1;
+    const char *message = lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1);
+    luaL_traceback(L, L, NULL, 1);
+    fields[0] = (struct log_field){"error", span_of(message)};
+    fields[1] = (struct log_field){"trace", span_at(L, -1)};
+    size_t n = 2 + add_id(vm_of(L), &fields[2]);
+    log_fields(LOG_ERROR, "script error", fields, n);
+    lua_pushboolean(L, 0);
+    return 1;
+}
+
+void l_log_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"log", l_log}, {"mistake", l_mistake}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The request as scripts ask for it, piece by piece, so that what nobody asks for costs
+ * nothing.
+ */
+#include "lua/core.h"
+#include "lua/streams.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <string.h>
+
+static struct visit *visit_at(lua_State *L)
+{
+    return CONTAINER(box_check(L, 1, &visit_kind), struct visit, hold);
+}
+
+static void push_span(lua_State *L, struct span s)
+{
+    lua_pushlstring(L, s.n ? s.p : "", s.n);
+}
+
+/* core.request_line(request) → method, path, query or nil */
+static int l_request_line(lua_State *L)
+{
+    const struct http_head *head = &visit_at(L)->req->head;
+    push_span(L, head->method);
+    push_span(L, head->path);
+    if (!head->query.p)
+        return 2;
+    push_span(L, head->query);
+    return 3;
+}
+
+/* core.request_header(request, name) → the first of that name, or nil */
+static int l_request_header(lua_State *L)
+{
+    const struct span *value =
+        http_header(&visit_at(L)->req->head, luaL_checkstring(L, 2));
+    if (!value)
+        return 0;
+    push_span(L, *value);
+    return 1;
+}
+
+static void push_lower(lua_State *L, struct span name)
+{
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (size_t i = 0; i < name.n; i++)
+        luaL_addchar(&b, (char)tolower((unsigned char)name.p[i]));
+    luaL_pushresult(&b);
+}
+
+/* core.request_headers(request) → { name = value } */
+static int l_request_headers(lua_State *L)
+{
+    const struct http_head *head = &visit_at(L)->req->head;
+    lua_createtable(L, 0, (int)head->n_headers);
+    for (size_t i = 0; i < head->n_headers; i++) {
+        push_lower(L, head->headers[i].name);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        if (lua_isnil(L, -1)) {
+            lua_pop(L, 1);
+            push_span(L, head->headers[i].value);
+        } else {
+            lua_pushliteral(L, ", ");
+            push_span(L, head->headers[i].value);
+            lua_concat(L, 3);
+        }
+        lua_rawset(L, -3);
+    }
+    return 1;
+}
+
+/* core.request_facts(request) → id, remote, length or nil */
+static int l_request_facts(lua_State *L)
+{
+    const struct req *q = visit_at(L)->req;
+    lua_pushstring(L, q->id);
+    lua_pushstring(L, q->peer);
+    if (!q->head.has_length)
+        return 2;
+    lua_pushnumber(L, (lua_Number)q->head.length);
+    return 3;
+}
+
+/* core.request_body(request) → stream, or nil without a body; once */
+static int l_request_body(lua_State *L)
+{
+    struct visit *v = visit_at(L);
+    struct source *s = req_body(v->req);
+    if (!s)
+        return 0;
+    box_push(L, &stream_hold_new(v->hold.task, s, true)->hold);
+    return 1;
+}
+
+void l_request_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"request_line", l_request_line},       {"request_header", l_request_header},
+        {"request_headers", l_request_headers}, {"request_facts", l_request_facts},
+        {"request_body", l_request_body},       {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

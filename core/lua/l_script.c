@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a script declares about itself while it loads. The plain data stays in the
+ * registry until gate.c reads it.
+ */
+#include "lua/core.h"
+#include "lua/gate.h"
+#include "lua/vm.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+/* core.declare(name, value): "config", "routes" or "dispatch" */
+static int l_declare(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    if (!vm_of(L)->loading)
+        return vm_error(L, "gate.%s is called while the script loads",
+                        lua_tostring(L, 1));
+    lua_pushfstring(L, "tidegate.%s", lua_tostring(L, 1));
+    lua_insert(L, 2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* core.env(name) → text or nil */
+static int l_env(lua_State *L)
+{
+    const char *value = getenv(luaL_checkstring(L, 1));
+    if (!value)
+        return 0;
+    lua_pushstring(L, value);
+    return 1;
+}
+
+/* core.in_task() → does a request run? */
+static int l_in_task(lua_State *L)
+{
+    lua_pushboolean(L, vm_of(L)->running != NULL);
+    return 1;
+}
+
+void l_script_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"declare", l_declare}, {"env", l_env}, {"in_task", l_in_task}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}
