@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Applications: a prefix, its routes, its hooks.
+local check = require("tidegate.check").check
+local config = require "tidegate.config"
+local reply = require "tidegate.reply"
+local router = require "tidegate.router"
+
+local M = {}
+
+local APP = { prefix = { "string", default = "" }, on_error = "function" }
+
+local App = {}
+App.__index = App
+
+function M.new(options)
+  local o = check(options or {}, APP, "gate.app")
+  if o.prefix ~= "" and not o.prefix:find("^/[^{}]*[^/{}]$") then
+    error("gate.app: 'prefix' must begin with / and not end with one", 2)
+  end
+  config.close()
+  return setmetatable({ prefix = o.prefix, on_error = o.on_error, router = router.new(),
+    hooks = {} }, App)
+end
+
+function M.is(value)
+  return getmetatable(value) == App
+end
+
+for _, method in ipairs { "GET", "PUT", "POST", "PATCH", "DELETE", "HEAD" } do
+  App[method:lower()] = function(self, pattern, handler)
+    if type(handler) ~= "function" then
+      error(("app:%s: the handler must be a function"):format(method:lower()), 2)
+    end
+    local ok, wrong = pcall(self.router.add, self.router, method, pattern, handler)
+    if not ok then
+      error(("app:%s: %s"):format(method:lower(), tostring(wrong)), 2)
+    end
+    return self
+  end
+end
+
+function App:use(hook)
+  if type(hook) ~= "function" then
+    error("app:use: the hook must be a function", 2)
+  end
+  self.hooks[#self.hooks + 1] = hook
+  return self
+end
+
+-- An application that answers 200 "ok".
+function M.health(path)
+  if type(path) ~= "string" then
+    error("gate.health: a path is expected", 2)
+  end
+  local app = M.new { prefix = path }
+  return app:get("/", function()
+    return reply.new(200, "ok\n", { ["Content-Type"] = "text/plain" })
+  end)
+end
+
+return M

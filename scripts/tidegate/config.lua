@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- gate.config: plain data about the process, declared before anything else.
+local check = require("tidegate.check").check
+local core = require "tidegate.core"
+
+local M = {}
+
+local CONFIG = {
+  listen = { "any", default = { "127.0.0.1:5000" } },
+  workers = { "integer", min = 1, max = 64 },
+  io_threads = { "integer", default = 8, min = 1, max = 64 },
+  limits = { fields = {
+    head = { "duration", default = 10, min = 0.01 },
+    idle = { "duration", default = 75, min = 0.01 },
+    stall = { "duration", default = 30, min = 0.01 },
+    response = { "duration", default = 3600, min = 0.01 },
+    script = { "size", default = 128 * 2 ^ 20, min = 4 * 2 ^ 20, max = 2 ^ 40 },
+    buffers = { "size", default = 256 * 2 ^ 20, min = 2 * 2 ^ 20, max = 2 ^ 40 },
+  } },
+  log = { fields = {
+    level = { "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
+    format = { "string", default = "text", one_of = { "text", "json" } },
+  } },
+}
+
+local LEVEL = { debug = 0, info = 1, warn = 2, error = 3 }
+
+local closed
+
+local function declare(o)
+  local limits = o.limits
+  core.declare("config", {
+    listen = o.listen, workers = o.workers, io_threads = o.io_threads,
+    head = limits.head * 1e9, idle = limits.idle * 1e9, stall = limits.stall * 1e9,
+    response = limits.response * 1e9, script = limits.script, buffers = limits.buffers,
+    log_level = LEVEL[o.log.level], log_json = o.log.format == "json" and 1 or 0,
+  })
+end
+
+-- A store or an application was declared: gate.config comes too late from here on.
+function M.close()
+  closed = true
+end
+
+function M.config(options)
+  local o = check(options, CONFIG, "gate.config")
+  if closed then
+    error("gate.config: must be the first call, and made once", 2)
+  end
+  if type(o.listen) == "string" then
+    o.listen = { o.listen }
+  end
+  local valid = type(o.listen) == "table" and #o.listen > 0
+  for _, address in ipairs(valid and o.listen or {}) do
+    valid = valid and type(address) == "string"
+  end
+  if not valid then
+    error("gate.config: 'listen' must be an address or a list of them", 2)
+  end
+  closed = true
+  declare(o)
+end
+
+declare(check({}, CONFIG, "gate.config"))
+
+return M

@@ -1,0 +1,75 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- `require "tidegate"`: the public API, documented in docs/lua.md.
+local app = require "tidegate.app"
+local config = require "tidegate.config"
+local core = require "tidegate.core"
+local err = require "tidegate.error"
+local json = require "tidegate.json"
+local reply = require "tidegate.reply"
+local serve = require "tidegate.serve"
+local space = require "tidegate.space"
+local store = require "tidegate.store"
+local units = require "tidegate.units"
+
+local LONG = 64 * 1024 -- bytes; longer texts are hashed on the pool
+
+local gate = {
+  config = config.config,
+  serve = serve.serve,
+  app = app.new,
+  health = app.health,
+  space = space.new,
+  store = store.kinds,
+  reply = reply.new,
+  fail = err.fail,
+  try = err.try,
+  json = { encode = json.encode, decode = json.decode, array = json.array,
+    null = json.null },
+  hmac = core.hmac,
+  random = core.random,
+  uuid = core.uuid,
+  now = core.now,
+  base64 = {},
+  log = {},
+}
+
+function gate.env(name, default)
+  local value = core.env(name)
+  if value == nil then
+    return default
+  end
+  return value
+end
+
+-- Waits when the text is long.
+function gate.hash(algorithm, text)
+  if type(text) == "string" and #text > LONG and core.in_task() then
+    return err.check(core.result(core.hash_long(algorithm, text)))
+  end
+  return core.hash(algorithm, text)
+end
+
+function gate.size(value)
+  return units.size(value) or err.raise("INVALID", "this is no size")
+end
+
+function gate.duration(value)
+  return units.duration(value) or err.raise("INVALID", "this is no duration")
+end
+
+function gate.base64.encode(bytes, alphabet)
+  return core.base64_encode(bytes, alphabet == "url")
+end
+
+function gate.base64.decode(text, alphabet)
+  return core.base64_decode(text, alphabet == "url")
+end
+
+for _, level in ipairs { "debug", "info", "warn", "error" } do
+  gate.log[level] = function(message, fields)
+    return core.log(level, message, fields)
+  end
+end
+
+return gate

@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The query of a request and the type of its body. Pure.
+local M = {}
+
+-- A decoded piece, or nil for a malformed escape.
+local function decode(text, router_decode)
+  return router_decode((text:gsub("%+", " ")))
+end
+
+-- { name = first value } and { name = { values } }; nil for a malformed escape.
+function M.parse(text, router_decode)
+  local first, lists = {}, {}
+  for pair in text:gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    name, value = decode(name, router_decode), decode(value, router_decode)
+    if not name or not value then
+      return nil
+    end
+    if first[name] == nil then
+      first[name] = value
+      lists[name] = { value }
+    else
+      lists[name][#lists[name] + 1] = value
+    end
+  end
+  return first, lists
+end
+
+-- "application/json" of "Application/JSON; charset=utf-8".
+function M.type(header)
+  local bare = header:match("^%s*([^;%s]+)")
+  return bare and bare:lower()
+end
+
+return M

@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Replies: what a handler returns, and how it is handed to C.
+local core = require "tidegate.core"
+local json = require "tidegate.json"
+local stream = require "tidegate.stream"
+
+local M = {}
+
+local Reply = {}
+Reply.__index = Reply
+
+function M.new(status, body, headers)
+  return setmetatable({ status = status, body = body, headers = headers }, Reply)
+end
+
+function M.is(value)
+  return getmetatable(value) == Reply
+end
+
+local function has_type(headers)
+  for name in pairs(headers or {}) do
+    if type(name) == "string" and #name == 12 and name:lower() == "content-type" then
+      return true
+    end
+  end
+  return false
+end
+
+-- Hands the reply to C and returns what must stay alive until it is sent.
+function M.send(box, r)
+  local body, headers = r.body, r.headers
+  if type(body) ~= "table" then
+    if body ~= nil and type(body) ~= "string" then
+      error("reply: the body must be a string, an object or a table, got " .. type(body), 0)
+    end
+    return core.reply(box, r.status, headers, nil, body)
+  end
+  if stream.is_stream(body) then
+    local kind = not has_type(headers) and body.type or nil
+    return core.reply(box, r.status, headers, kind, body.box, body.etag, body.modified)
+  end
+  local kind = not has_type(headers) and "application/json" or nil
+  return core.reply(box, r.status, headers, kind, json.encode(body))
+end
+
+return M

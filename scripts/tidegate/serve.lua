@@ -1,0 +1,143 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- gate.serve and the dispatcher: the function that every request's coroutine runs.
+local apps = require "tidegate.app"
+local core = require "tidegate.core"
+local err = require "tidegate.error"
+local reply = require "tidegate.reply"
+local request = require "tidegate.request"
+
+local M = {}
+
+local served -- applications, those with longer prefixes first
+local sub, byte = string.sub, string.byte
+
+local function app_for(path)
+  for i = 1, #served do
+    local app = served[i]
+    local n = #app.prefix
+    local next_byte = byte(path, n + 1)
+    if (next_byte == 47 or next_byte == nil) and sub(path, 1, n) == app.prefix then
+      return app, n
+    end
+  end
+  return nil
+end
+
+local REFUSALS = {
+  [400] = { "INVALID", "the path has a malformed escape" },
+  [404] = { "NOT_FOUND", "nothing is at this path" },
+  [405] = { "METHOD_NOT_ALLOWED", "this path is for other methods" },
+}
+
+local function refuse(status, allow)
+  local code, message = unpack(REFUSALS[status])
+  error(err.new(code, message, status, allow and { headers = { Allow = allow } } or nil), 0)
+end
+
+-- Runs hooks and handler and hands the reply to C. Returns what must outlive the reply.
+local function run(app, q, path)
+  if not app then
+    refuse(404)
+  end
+  local handler, params, allow = app.router:match(q.method, path)
+  if not handler then
+    refuse(params, allow)
+  end
+  q.params = params
+  local hooks, r = app.hooks, nil
+  for i = 1, #hooks do
+    r = hooks[i](q)
+    if r ~= nil then
+      break
+    end
+  end
+  if r == nil then
+    r = handler(q)
+  end
+  if not reply.is(r) then
+    error("a handler must return a reply, it returned " .. type(r), 0)
+  end
+  return reply.send(q.box, r)
+end
+
+local function default_error(_, e)
+  return reply.new(e.status, { errors = { { code = e.code, message = e.message,
+    detail = e.detail } } })
+end
+
+-- The application's own answer to an error, or the usual one.
+local function answer(app, q, e)
+  local r = (app and app.on_error or default_error)(q, e)
+  if not reply.is(r) then
+    error("on_error must return a reply, it returned " .. type(r), 0)
+  end
+  if e.headers then
+    local headers = {}
+    for name, value in pairs(e.headers) do
+      headers[name] = value
+    end
+    for name, value in pairs(r.headers or {}) do
+      headers[name] = value
+    end
+    r = reply.new(r.status, r.body, headers)
+  end
+  return reply.send(q.box, r)
+end
+
+local function internal(q)
+  return err.new("INTERNAL", "internal error, see the log for request " .. q.id, 500)
+end
+
+local function dispatch(box)
+  local method, path = core.request_line(box)
+  local app, n = app_for(path)
+  local q = request.new(box, method, path)
+  local ok, kept = xpcall(run, core.mistake, app, q, app and sub(path, n + 1))
+  if ok then
+    return kept
+  end
+  local e = kept
+  if not err.is(e) then
+    if type(e) == "table" or type(e) == "string" then
+      core.mistake(tostring(e))
+    end
+    e = internal(q)
+  elseif e.name == "CANCELLED" then
+    return nil
+  end
+  ok, kept = xpcall(answer, core.mistake, app, q, e)
+  return ok and kept or answer(nil, q, internal(q))
+end
+
+-- Declares what is served. Load time only.
+function M.serve(list)
+  if type(list) ~= "table" or #list == 0 then
+    error("gate.serve: a list of applications is expected", 2)
+  end
+  if served then
+    error("gate.serve: called twice", 2)
+  end
+  local seen, routes, all = {}, {}, {}
+  for i, app in ipairs(list) do
+    if not apps.is(app) then
+      error(("gate.serve: number %d is no application"):format(i), 2)
+    end
+    if seen[app.prefix] then
+      error(("gate.serve: two applications with the prefix '%s'"):format(app.prefix), 2)
+    end
+    seen[app.prefix] = true
+    all[i] = app
+    for _, line in ipairs(app.router:describe(app.prefix)) do
+      routes[#routes + 1] = line
+    end
+  end
+  table.sort(all, function(a, b)
+    return #a.prefix > #b.prefix
+  end)
+  served = all
+  core.declare("routes", routes)
+  core.declare("dispatch", dispatch)
+end
+
+return M
