@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program: its subcommands, and the table of stores that are built in.
+ * Exit codes: 0 done, 1 failed, 2 usage.
+ */
+#include "backends/fs/fs.h"
+#include "backends/mem/mem.h"
+#include "base/base.h"
+#include "lua/gate.h"
+#include "serve.h"
+#include "store/kinds.h"
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION "0.1.0"
+
+struct command {
+    const char *name;
+    const char *arguments;
+    const char *summary;
+    int n_arguments;
+    int (*run)(char **arguments);
+};
+
+static int run_serve(char **arguments)
+{
+    return serve(arguments[0]);
+}
+
+static int run_check(char **arguments)
+{
+    struct gate_config config;
+    char *why = NULL;
+    if (gate_look(arguments[0], &config, &why) != 0) {
+        fprintf(stderr, "tidegate: %s\n", why);
+        free(why);
+        return 1;
+    }
+    for (size_t i = 0; i < config.n_listen; i++)
+        printf("listen  %s\n", config.listen[i]);
+    for (size_t i = 0; i < config.n_stores; i++)
+        printf("store   %s\n", config.stores[i]);
+    for (size_t i = 0; i < config.n_routes; i++)
+        printf("route   %s\n", config.routes[i]);
+    gate_config_fini(&config);
+    return 0;
+}
+
+static int run_version(char **arguments)
+{
+    (void)arguments;
+    printf("tidegate %s\n", VERSION);
+    printf("%s, libevent %s, %s, jansson %s\n", gate_luajit_version(),
+           event_get_version(), OpenSSL_version(OPENSSL_VERSION), jansson_version_str());
+    return 0;
+}
+
+static int run_help(char **arguments);
+
+static const struct command commands[] = {
+    {"serve", "SCRIPT", "run; SIGTERM drains, a second one stops", 1, run_serve},
+    {"check", "SCRIPT", "load the script and print listeners, stores and routes", 1,
+     run_check},
+    {"version", "", "print the versions of the program and its libraries", 0,
+     run_version},
+    {"help", "", "print this", 0, run_help},
+};
+
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static void usage(FILE *out)
+{
+    fprintf(out, "usage: tidegate COMMAND\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-8s %-8s %s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fprintf(
+        out,
+        "\nEvery example reads TIDEGATE_LISTEN and TIDEGATE_DATA from the environment.\n"
+        "Exit codes: 0 done, 1 failed, 2 usage.\n");
+}
+
+static int run_help(char **arguments)
+{
+    (void)arguments;
+    usage(stdout);
+    return 0;
+}
+
+static const struct command *find(const char *name)
+{
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command = argc > 1 ? find(argv[1]) : NULL;
+    if (!command) {
+        if (argc > 1)
+            fprintf(stderr, "tidegate: no command \"%s\"\n", argv[1]);
+        usage(stderr);
+        return 2;
+    }
+    if (argc - 2 != command->n_arguments) {
+        fprintf(stderr, "usage: tidegate %s %s\n", command->name, command->arguments);
+        return 2;
+    }
+    kinds_add(&fs_kind);
+    kinds_add(&mem_kind);
+    return command->run(argv + 2);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The running gateway: stores, pool, workers, listeners, signals; from the first look at
+ * the script to the last connection. Used by main.c alone.
+ */
+#ifndef SERVE_H
+#define SERVE_H
+
+/* Serves until SIGTERM or SIGINT has drained every connection (a second one ends them at
+ * once). Blocks. Returns the exit code: 0 drained, 1 could not start; the reason is on
+ * stderr. */
+int serve(const char *script);
+
+#endif

@@ -1,0 +1,307 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Every call of docs/lua.md, made where scripts make it: in a handler of a running gateway. A
+-- probe is the text of a handler that ends without an error; what it raises is the failure.
+local gateway = require "spec.gateway"
+
+local SCRIPT = [[
+local gate = require "tidegate"
+gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 1, limits = { script = "32m" } }
+local mem = gate.store.mem { name = "api" }
+local full = gate.store.mem { name = "full", limit = "1k" }
+local slow = gate.store.mem { name = "slow", delay = "1ms", fail = "put:BUSY:1", stale = 1 }
+local disk = gate.store.fs { root = gate.env "TIDEGATE_DATA", durability = "async" }
+local space = gate.space { store = mem:at "space", key = function(p) return p.a .. "/" .. p.b end }
+local lazy = gate.space { store = mem, key = function() return mem:read("x", 1) end }
+local kept
+
+local function raises(name, f, ...)
+  local value, e = gate.try(f, ...)
+  assert(value == nil and e.name == name, "expected " .. name .. ", got " .. tostring(e and e.name))
+  return e
+end
+
+local app = gate.app { prefix = "/probe" }
+local probes = { %s }
+app:use(function(q) q.used = true end)
+app:put("/{name}", function(q)
+  probes[q.params.name](q)
+  return gate.reply(200, "ok")
+end)
+
+local replies = gate.app { prefix = "/reply" }
+%s
+gate.serve { app, replies, gate.health "/healthz" }
+]]
+
+-- name, body of the request, handler(q)
+local PROBES = {
+  { "requests", "abc", [[
+    assert(q.method == "PUT" and q.path:find("^/probe/") and q.used)
+    assert(q.query.a == "1" and q.queries.a[2] == "2" and q.length == 3)
+    assert(q.headers["x-two"] == "1, 2" and q.type == "text/plain" and #q.id == 16)
+    assert(q.user.name == "" and q.remote:find(":") and q.nothing == nil)
+    q.mine = 1
+    assert(q.mine == 1)]] },
+  { "text", "abc", [[
+    assert(q.body:text("3b") == "abc")
+    assert(not pcall(q.body.text, q.body, 3))]] },
+  { "text-limit", "abcd", [[ raises("TOO_LARGE", q.body.text, q.body, 3) ]] },
+  { "into", "abc", [[
+    local got = q.body:into(mem:create("into"), { hash = { "sha256", "sha512", "md5", "crc32c" } })
+    assert(got.size == 3 and got.sha256 == gate.hash("sha256", "abc"))
+    assert(got.md5 == gate.hash("md5", "abc") and got.crc32c == gate.hash("crc32c", "abc"))
+    assert(got.sha512 == gate.hash("sha512", "abc") and #got.states.sha256 == 108)
+    assert(mem:read("into", 9) == "abc")]] },
+  { "into-nothing", "abc", [[ assert(q.body:into(nil, { hash = {} }).sha256 == nil) ]] },
+  { "into-expect", "abc", [[
+    local e = raises("MISMATCH", q.body.into, q.body, mem:create "no",
+      { expect = "sha256:" .. ("0"):rep(64) })
+    assert(e.taken == 3 and mem:stat "no" == nil)]] },
+  { "into-verify", "abc", [[
+    raises("INVALID", q.body.into, q.body, nil, { verify = "ABC" })
+    q.body:into(nil, { verify = gate.hash("sha256", "abc") })]] },
+  { "into-limit", "abcd", [[
+    raises("TOO_LARGE", q.body.into, q.body, mem:create "no", { limit = 3 })
+    assert(mem:stat "no" == nil)]] },
+  { "into-full", ("x"):rep(5000), [[
+    raises("NO_SPACE", q.body.into, q.body, full:create "no")]] },
+  { "into-states", "def", [[
+    mem:put("abc", "abc")
+    local first = mem:open("abc"):into(nil)
+    local got = q.body:into(nil, { states = first.states })
+    assert(got.sha256 == gate.hash("sha256", "abcdef") and got.size == 3)]] },
+  { "append", "def", [[
+    disk:append("log", 0):abort()
+    mem:open("abc"):into(disk:append("log", 0))
+    local e = raises("RANGE", disk.append, disk, "log", 1)
+    assert(e.size == 3 and e.status == 416)
+    q.body:into(disk:append("log", 3))
+    assert(disk:read("log", 99) == "abcdef")]] },
+  { "nameless", "abc", [[
+    local sink = mem:create(nil, { type = "a/b", meta = { k = "v" } })
+    q.body:into(sink)
+    local o = sink:commit("named", { if_absent = true })
+    assert(o.size == 3 and mem:stat("named").type == "a/b" and mem:stat("named").meta.k == "v")
+    assert(not pcall(sink.commit, sink, "again"))]] },
+  { "nameless-at", "abc", [[
+    local sink = mem:at("below"):create()
+    q.body:into(sink)
+    sink:commit "x"
+    assert(mem:stat "below/x")]] },
+  { "exists", "abc", [[
+    mem:put("taken", "1")
+    local sink = mem:create()
+    q.body:into(sink)
+    raises("EXISTS", sink.commit, sink, "taken", { if_absent = true })
+    sink:commit "free"
+    sink = mem:create "never"
+    sink:abort()
+    assert(mem:stat "never" == nil)]] },
+  { "objects", nil, [[
+    local o = mem:put("o", "hello", { type = "t/t", meta = { a = "b" } })
+    assert(o.size == 5 and o.etag ~= "" and math.abs(o.modified - gate.now()) < 60)
+    local s = mem:stat "o"
+    assert(s.type == "t/t" and s.meta.a == "b" and s.etag == o.etag)
+    assert(mem:stat "absent" == nil and mem:open "absent" == nil and mem:read("absent", 1) == nil)
+    assert(mem:open("o", { offset = 1, size = 3 }):text(9) == "ell")
+    local text, fields = mem:read("o", 5)
+    assert(text == "hello" and fields.size == 5)
+    raises("TOO_LARGE", mem.read, mem, "o", 4)
+    raises("EXISTS", mem.put, mem, "o", "x", { if_absent = true })
+    local new = mem:put_if("o", "two", o.etag)
+    raises("EXISTS", mem.put_if, mem, "o", "three", o.etag)
+    raises("EXISTS", mem.put_if, mem, "o", "three", "")
+    assert(mem:touch "o" == true and mem:touch "absent" == false)
+    assert(mem:expire("o", 1) == false and mem:expire("o", gate.now() + 60) == true)
+    assert(mem:remove "o" == false and mem:put("o", "") and mem:remove "o" == true)
+    raises("UNSUPPORTED", function() mem:url("o", { method = "GET", expires = "20m" }) end)]] },
+  { "lists", nil, [[
+    local l = mem:at "list"
+    for _, name in ipairs { "b/2", "a", "b/1", "c" } do l:put(name, name) end
+    local all, more = l:list ""
+    assert(#all == 4 and not more and all[1].name == "a" and all[2].name == "b/1")
+    assert(all[1].size == 1 and all[1].modified > 0)
+    local some, rest = l:list("", { delimiter = true, after = "a", limit = 1 })
+    assert(#some == 1 and rest and some[1].name == "b/" and some[1].prefix)
+    assert(l:at("b"):list("")[1].name == "1")
+    assert(l:remove_prefix "b/" == 2 and #l:list "" == 2)]] },
+  { "moves", nil, [[
+    mem:put("m1", "one") mem:put("m2", "two")
+    mem:copy("m1", "m3") mem:move("m3", "m4") mem:concat({ "m1", "m2" }, "m5")
+    assert(mem:stat "m3" == nil and mem:read("m4", 9) == "one" and mem:read("m5", 9) == "onetwo")
+    raises("NOT_FOUND", mem.copy, mem, "absent", "x")
+    raises("NOT_FOUND", mem.move, mem, "absent", "x")]] },
+  { "keys", nil, [[
+    for _, key in ipairs { "", "/a", "a/", "a//b", "..", "a/./b", "a\0b", ("x"):rep(2000) } do
+      raises("INVALID", mem.stat, mem, key)
+      raises("INVALID", mem.at, mem, key)
+    end
+    assert(not pcall(mem.stat, mem, 7) and not pcall(mem.stat, mem))]] },
+  { "spaces", nil, [[
+    local p = { a = "x", b = "y" }
+    assert(space:key(p) == "x/y")
+    space:put(p, "1")
+    assert(mem:read("space/x/y", 9) == "1" and space:stat(p).size == 1 and space:touch(p))
+    assert(space:open(p):text(9) == "1" and space:read(p, 9) == "1")
+    space:create(p):abort()
+    assert(space:remove(p))
+    local ok, e = pcall(lazy.stat, lazy, p)
+    assert(not ok and e:find("key function of a space may not wait (called store:read)", 1, true))
+  ]] },
+  { "json", '{"a":[1,2],"b":null}', [[
+    local v = q:json({ object = { a = { array = "integer" }, b = "any" } }, { limit = "1k" })
+    assert(v.a[2] == 2 and v.b == gate.json.null)]] },
+  { "json-long", "[" .. ("1,"):rep(40000) .. "1]", [[
+    local v = q:json({ array = "integer" })
+    assert(#v == 40001 and gate.json.encode(v):sub(1, 4) == "[1,1")]] },
+  { "json-broken", '{"a":' .. (" "):rep(70000) .. "}", [[
+    local e = raises("INVALID", q.json, q)
+    assert(e.position > 70000, e.position)]] },
+  { "json-type", "x", [[ assert(raises("UNSUPPORTED_TYPE", q.json, q).status == 415) ]] },
+  { "values", nil, [[
+    assert(gate.json.encode(gate.json.array {}) == "[]" and gate.json.decode "[]"[1] == nil)
+    assert(gate.size "4m" == 4194304 and gate.duration "24h" == 86400)
+    raises("INVALID", gate.size, "x") raises("INVALID", gate.duration, "x")
+    assert(gate.base64.decode(gate.base64.encode "\0\255") == "\0\255")
+    assert(gate.base64.encode("\255\255\255", "url") == "____")
+    assert(#gate.random(16) == 16 and gate.uuid() ~= gate.uuid() and gate.now() > 1e9)
+    assert(#gate.hmac("sha256", "k", "t") == 64 and gate.env("NO_SUCH_NAME", 7) == 7)
+    gate.log.debug("one") gate.log.info("two", { n = 1 }) gate.log.warn("three", { s = "a b" })
+    gate.log.error("four", { t = {} })]] },
+  { "hash-long", nil, [[
+    local text = ("0123456789abcdef"):rep(2 ^ 16)
+    mem:put("long", text)
+    assert(mem:open("long"):into(nil).sha256 == gate.hash("sha256", text))]] },
+  { "moves-sized", nil, [[
+    mem:put("s1", "one")
+    raises("RANGE", mem.move, mem, "s1", "s2", { size = 2 })
+    assert(mem:stat "s2" == nil)
+    mem:move("s1", "s2", { size = 3 })
+    assert(mem:read("s2", 9) == "one" and mem:stat "s1" == nil)]] },
+  { "keep", "abc", [[ kept = q.body ]] },
+  { "kept", nil, [[
+    local ok, e = pcall(kept.text, kept, 9)
+    assert(not ok and e:find("this stream is used up or closed", 1, true), e)]] },
+  { "slow", nil, [[
+    raises("BUSY", slow.put, slow, "a", "b")
+    slow:put("a", "b")
+    assert(slow:read("a", 1) == "b" and #slow:list "" == 0)]] },
+  { "late", nil, [[
+    local ok, e = pcall(gate.store.mem, { name = "late" })
+    assert(not ok and e:find("declared while the script loads", 1, true), e)
+    ok, e = pcall(require, "apps.registry")
+    assert(not ok and e:find("modules are loaded while the script loads", 1, true), e)]] },
+}
+
+local REPLIES = [[
+replies:get("/text", function() return gate.reply(200, "hi", { ["X-A"] = { "1", 2 } }) end)
+replies:get("/json", function() return gate.reply(201, { a = 1 }) end)
+replies:get("/object", function()
+  mem:put("page", "0123456789", { type = "text/css" })
+  return gate.reply(200, mem:open "page")
+end)
+replies:get("/nothing", function() end)
+replies:get("/mistake", function() local t return t.x end)
+replies:get("/memory", function() local t = {} for i = 1, 1e9 do t[i] = { i } end end)
+replies:get("/yield", function() coroutine.yield() end)
+replies:get("/header", function() return gate.reply(200, "", { ["X-A"] = "a\r\nb: c" }) end)
+replies:get("/length", function() return gate.reply(200, "", { ["Content-Length"] = "7" }) end)
+replies:get("/fail", function() gate.fail(418, "TEAPOT", "short", { stout = true }) end)
+replies:get("/error", function() mem:copy("absent", "x") end)
+replies:post("/all/{x...}", function(q) return gate.reply(200, q.params.x) end)
+replies:patch("/all/{x...}", function() return gate.reply(200) end)
+replies:delete("/all/{x...}", function() return gate.reply(204) end)
+replies:head("/text", function() return gate.reply(202) end)
+]]
+
+describe("the Lua API", function()
+  local g
+
+  setup(function()
+    local handlers = {}
+    for _, probe in ipairs(PROBES) do
+      handlers[#handlers + 1] = ("[%q] = function(q)\n%s\nend"):format(probe[1], probe[3])
+    end
+    local script = SCRIPT:gsub("%%s", function() return table.concat(handlers, ",\n") end, 1)
+    script = script:gsub("%%s", function() return REPLIES end, 1)
+    g = gateway.start { script = script }
+  end)
+  teardown(function() g:stop() end)
+
+  for _, probe in ipairs(PROBES) do
+    it("answers: " .. probe[1], function()
+      local kind = probe[1]:find "^json" and probe[1] ~= "json-type" and "application/json"
+      local reply = g:request("PUT", "/probe/" .. probe[1] .. "?a=1&a=2", {
+        body = probe[2],
+        headers = { ["Content-Type"] = kind or "Text/Plain; x=y", ["X-Two"] = "1, 2" },
+      })
+      assert.equal(200, reply.status, reply.body)
+    end)
+  end
+
+  local CASES = {
+    { "GET", "/healthz", 200, "ok" },
+    { "GET", "/reply/text", 200, "^hi$" },
+    { "GET", "/reply/json", 201, '^{"a":1}$' },
+    { "GET", "/reply/object", 200, "^0123456789$" },
+    { "HEAD", "/reply/text", 202, "" },
+    { "HEAD", "/reply/object", 200, "" },
+    { "GET", "/reply/nothing", 500, '"code":"INTERNAL"' },
+    { "GET", "/reply/mistake", 500, "see the log for request %x+" },
+    { "GET", "/reply/memory", 500, '"code":"INTERNAL"' },
+    { "GET", "/reply/text", 200, "^hi$" },
+    { "GET", "/reply/yield", 500, '"code":"INTERNAL"' },
+    { "GET", "/reply/header", 500, '"code":"INTERNAL"' },
+    { "GET", "/reply/length", 500, '"code":"INTERNAL"' },
+    { "GET", "/reply/fail", 418, '"code":"TEAPOT","detail":{"stout":true},"message":"short"' },
+    { "GET", "/reply/error", 404, '"code":"NOT_FOUND"' },
+    { "POST", "/reply/all/a/b%2Fc", 200, "^a/b/c$" },
+    { "PATCH", "/reply/all/a", 200, "" },
+    { "DELETE", "/reply/all/a", 204, "" },
+    { "GET", "/reply/all/a", 405, "METHOD_NOT_ALLOWED" },
+    { "GET", "/else", 404, "NOT_FOUND" },
+    { "GET", "/replying", 404, "NOT_FOUND" },
+  }
+
+  for _, case in ipairs(CASES) do
+    it(("answers %s %s with %d"):format(case[1], case[2], case[3]), function()
+      local reply = g:request(case[1], case[2])
+      assert.equal(case[3], reply.status, reply.body)
+      assert.truthy((reply.body or ""):find(case[4]), reply.body)
+    end)
+  end
+
+  it("sends ranges, entity tags and types of objects", function()
+    local whole = g:request("GET", "/reply/object")
+    assert.equal("text/css", whole.header "content-type")
+    local part = g:request("GET", "/reply/object", { headers = { Range = "bytes=2-4" } })
+    assert.same({ 206, "234" }, { part.status, part.body })
+  end)
+end)
+
+describe("gate.serve", function()
+  for text, message in pairs {
+    ['gate.serve {}'] = "a list of applications is expected",
+    ['gate.serve { 7 }'] = "number 1 is no application",
+    ['gate.serve { gate.health "/a", gate.health "/a" }'] = "two applications with the prefix",
+    ['gate.health "/a" gate.config {}'] = "must be the first call",
+    ['gate.app { prefix = "a" }'] = "'prefix' must begin with /",
+    ['gate.app {}:get("/{x}x", print)'] = "undeclared global 'print'",
+    ['gate.app {}:get("/{x}x", gate.now)'] = "must fill a whole segment",
+    ['local x = 1'] = "does not call gate.serve",
+    ['gate.store.mem { name = "a" }:stat "b"'] = "not while the script loads",
+  } do
+    it("refuses: " .. text, function()
+      local tool = require "spec.tool"
+      local folder = tool.tmpdir()
+      tool.write(folder .. "/gate.lua", 'local gate = require "tidegate"\n' .. text)
+      local ok, out = tool.run((os.getenv "TIDEGATE_BIN" or "build/tidegate") .. " check "
+        .. folder .. "/gate.lua")
+      tool.remove(folder)
+      assert.is_false(ok)
+      assert.truthy(out:find(message, 1, true), out)
+      assert.truthy(out:find "gate.lua:?[2 ]?:", out)
+    end)
+  end
+end)

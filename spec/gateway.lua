@@ -1,0 +1,173 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- A running gateway for a spec: it serves a script from a folder of its own, and nothing of it
+-- is left afterwards. The program is build/tidegate, or what TIDEGATE_BIN names, so that the
+-- build with sanitizers runs the same specs.
+--
+--   local g = gateway.start { script = [[ … ]] }     local reply = g:request("GET", "/v2/")
+--   local g = gateway.start { path = "examples/registry.lua", data = folder }        g:stop()
+local fcntl = require "posix.fcntl"
+local lfs = require "lfs"
+local signal = require "posix.signal"
+local socket = require "socket"
+local stdlib = require "posix.stdlib"
+local tool = require "spec.tool"
+local unistd = require "posix.unistd"
+local wait = require "posix.sys.wait"
+local wire = require "spec.wire"
+
+local READY_S, STOP_S = 20, 30
+local LISTENING = "listening on h?t?t?p?:?/?/?([%d.]+):(%d+)"
+
+local M = {}
+
+local server = {}
+server.__index = server
+
+local function spawn(command, env, log)
+  local pid = assert(unistd.fork())
+  if pid > 0 then return pid end
+  local fd = fcntl.open(log, fcntl.O_WRONLY + fcntl.O_CREAT + fcntl.O_APPEND, 384)
+  unistd.dup2(fd, 1)
+  unistd.dup2(fd, 2)
+  unistd.close(fd)
+  for name, value in pairs(env) do stdlib.setenv(name, value) end
+  local _, why = unistd.execp(command[1], { unpack(command, 2) })
+  io.stderr:write(("cannot run %s: %s\n"):format(command[1], why))
+  unistd._exit(127)
+end
+
+-- Calls f every few milliseconds until it returns something, for so many seconds.
+local function poll(seconds, f)
+  local deadline = socket.gettime() + seconds
+  repeat
+    local found = f()
+    if found then return found end
+    socket.sleep(0.003)
+  until socket.gettime() > deadline
+  return nil
+end
+
+-- "12 exited 0", once it has ended; it can be asked again.
+function server:ended()
+  if not self.end_ then
+    local pid, how, code = wait.wait(self.pid, wait.WNOHANG)
+    if pid == self.pid then self.end_ = { how = how, code = code } end
+  end
+  return self.end_
+end
+
+-- Starts any server that prints where it listens.
+--   command   program and arguments        env    variables for it
+--   folder    where its log goes; a new one by default. It is removed at stop
+function M.spawn(options)
+  local self = setmetatable({ folder = options.folder or tool.tmpdir() }, server)
+  self.log_path = self.folder .. "/log"
+  self.pid = spawn(options.command, options.env or {}, self.log_path)
+  poll(READY_S, function()
+    self.host, self.port = self:log():match(LISTENING)
+    return self.port or self:ended()
+  end)
+  if not self.port then
+    local log = self:log()
+    self:kill()
+    error("the server did not start:\n" .. log, 2)
+  end
+  self.address = self.host .. ":" .. self.port
+  return self
+end
+
+-- Starts a gateway.
+--   script   the text of the script, or  path  a file
+--   data     TIDEGATE_DATA: a folder to keep; else one that goes at stop
+--   env      further variables
+function M.start(options)
+  local folder = tool.tmpdir()
+  local path = options.path or folder .. "/gateway.lua"
+  if options.script then tool.write(path, options.script) end
+  local env = {
+    TIDEGATE_LISTEN = "127.0.0.1:0",
+    TIDEGATE_DATA = options.data or folder .. "/data",
+  }
+  for name, value in pairs(options.env or {}) do env[name] = value end
+  local self = M.spawn {
+    command = { os.getenv("TIDEGATE_BIN") or "build/tidegate", "serve", path },
+    env = env,
+    folder = folder,
+  }
+  self.data = env.TIDEGATE_DATA
+  self.strict = true
+  return self
+end
+
+function server:log()
+  return tool.read(self.log_path) or ""
+end
+
+-- Waits until the log holds text that matches the pattern; returns the match.
+function server:logged(pattern)
+  return poll(READY_S, function() return self:log():match(pattern) end)
+end
+
+-- The files of the data folder, or of a folder below it.
+function server:files(below)
+  local root = self.data .. (below and "/" .. below or "")
+  return lfs.attributes(root, "mode") == "directory" and tool.files(root) or {}
+end
+
+-- Waits until the data folder holds exactly what the function accepts: for what a server does
+-- after its client has left.
+function server:settles(accept)
+  return poll(READY_S, function() return accept(self:files()) end) ~= nil
+end
+
+-- A connection: spec/wire.lua says what it can do.
+function server:raw()
+  return wire.connect(self.host, tonumber(self.port))
+end
+
+-- One request on a connection of its own.
+function server:request(method, path, options)
+  local c = self:raw()
+  local reply = c:request(method, path, options)
+  c:close()
+  return reply
+end
+
+-- How many descriptors the process has open now.
+function server:descriptors()
+  local n = 0
+  for _ in lfs.dir(("/proc/%d/fd"):format(self.pid)) do n = n + 1 end
+  return n
+end
+
+-- Waits until no more descriptors are open than `before`; closed connections take a moment.
+function server:keeps(before)
+  return poll(READY_S, function() return self:descriptors() <= before end) ~= nil
+end
+
+function server:kill()
+  if not self:ended() then
+    signal.kill(self.pid, signal.SIGKILL)
+    wait.wait(self.pid)
+  end
+  tool.remove(self.folder)
+end
+
+-- Ends it politely. A gateway has to end with 0, and with a log that names no memory fault and
+-- nothing that was left behind.
+function server:stop()
+  if not self:ended() then signal.kill(self.pid, signal.SIGTERM) end
+  poll(STOP_S, function() return self:ended() end)
+  local ended, log = self.end_, self:log()
+  self:kill()
+  if not self.strict then return end
+  assert(ended, "the gateway did not stop:\n" .. log)
+  assert(ended.how == "exited" and ended.code == 0,
+    ("the gateway %s %d:\n%s"):format(ended.how, ended.code, log))
+  for _, bad in ipairs { "Sanitizer", "runtime error:", "leaked" } do
+    assert(not log:find(bad, 1, true), "the log holds a fault:\n" .. log)
+  end
+end
+
+return M
