@@ -1,0 +1,55 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Blobs: read through the repository's link, so that a repository shows only what it owns.
+local access = require "apps.registry.access"
+local gate = require "tidegate"
+local links = require "apps.registry.links"
+local names = require "apps.registry.names"
+local reply = require "apps.registry.reply"
+
+local M = {}
+
+-- The digest of the path, and of the content it stands for; 404 unless the repository owns it.
+local function find(reg, q)
+  local digest = q.params.digest
+  if not names.digest(digest) then
+    gate.fail(400, "DIGEST_INVALID", "no digest of a blob", { digest = digest })
+  end
+  local target = links.follow(reg, reg.layout.layer, q.repo, digest)
+  if not target then
+    gate.fail(404, "BLOB_UNKNOWN", "no such blob in this repository", { digest = digest })
+  end
+  return digest, target
+end
+
+-- Does the repository own the blob, and is its content there? Returns its SHA-256 digest.
+function M.has(reg, repo, digest)
+  local target = links.follow(reg, reg.layout.layer, repo, digest)
+  return target and reg.store:stat(reg.layout.blob(target)) and target
+end
+
+function M.routes(app, reg)
+  app:get("/{repo...}/blobs/{digest}", function(q)
+    access.enter(reg, q, "pull")
+    local digest, target = find(reg, q)
+    local blob = reg.store:open(reg.layout.blob(target))
+    if not blob then
+      gate.fail(404, "BLOB_UNKNOWN", "the blob's content is gone", { digest = digest })
+    end
+    blob.etag = digest
+    return reply(200, blob, {
+      ["Content-Type"] = "application/octet-stream",
+      ["Docker-Content-Digest"] = digest,
+      ["Cache-Control"] = "max-age=31536000",
+    })
+  end)
+
+  app:delete("/{repo...}/blobs/{digest}", function(q)
+    access.enter(reg, q, "delete")
+    local digest, target = find(reg, q)
+    links.remove(reg, reg.layout.layer, q.repo, digest, target)
+    return reply(202)
+  end)
+end
+
+return M

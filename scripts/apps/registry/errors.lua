@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Errors as the distribution-spec writes them: {"errors":[{"code","message","detail"}]}. Handlers
+-- fail with the specification's own codes; what the machine raises gets its code here.
+local gate = require "tidegate"
+local reply = require "apps.registry.reply"
+
+-- by the name of a typed error (docs/lua.md)
+local CODES = {
+  NOT_FOUND = "UNSUPPORTED", -- a path that the registry has no meaning for
+  INVALID = "NAME_INVALID",
+  RANGE = "RANGE_INVALID",
+  TOO_LARGE = "SIZE_INVALID",
+  MISMATCH = "DIGEST_INVALID",
+  MALFORMED = "SIZE_INVALID",
+  STALLED = "SIZE_INVALID",
+  NO_SPACE = "UNAVAILABLE",
+  BUSY = "UNAVAILABLE",
+  TIMEOUT = "UNAVAILABLE",
+  UNSUPPORTED = "UNSUPPORTED",
+  DENIED = "DENIED",
+  INTERNAL = "UNKNOWN", -- a mistake in a script
+}
+
+local function code_of(e)
+  if e.status == 405 then return "UNSUPPORTED" end
+  return CODES[e.name] or e.code or "UNKNOWN"
+end
+
+-- A refusal that says 404 is daily bread: every push asks first whether a blob is there.
+local function log_of(status)
+  if status >= 500 then return gate.log.error end
+  return status == 404 and gate.log.debug or gate.log.info
+end
+
+-- What an application calls for every typed error; `challenge` goes with each 401.
+return function(challenge)
+  return function(q, e)
+    local code = code_of(e)
+    log_of(e.status)("refused", {
+      status = e.status, code = code, why = e.message,
+      repo = q.repo, upload = q.upload,
+    })
+    local headers = { ["WWW-Authenticate"] = e.status == 401 and challenge or nil }
+    local entry = { code = code, message = e.message, detail = e.detail }
+    return reply(e.status, { errors = { entry } }, headers)
+  end
+end

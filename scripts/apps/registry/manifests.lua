@@ -1,0 +1,202 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Manifests, by tag and by digest. Their bytes are kept exactly as they came.
+--
+-- A manifest is written blob first, then the revision link (the repository owns it), then the
+-- tag's index entry, then the tag: whoever is stopped anywhere leaves nothing that points at
+-- nothing.
+--
+-- Reading by tag follows the tag straight to the content and does not look at the revision link:
+-- the tag implies it, at the price of care where they change, which is rare, instead of one more
+-- look at the store on every pull. A DELETE takes the tags away before the revision and looks for
+-- new ones after it; a PUT that has set a tag makes the revision again if it is gone by then. So
+-- whichever of the two comes last, no tag stays behind without its revision.
+local access = require "apps.registry.access"
+local blobs = require "apps.registry.blobs"
+local gate = require "tidegate"
+local links = require "apps.registry.links"
+local names = require "apps.registry.names"
+local reply = require "apps.registry.reply"
+local tags = require "apps.registry.tags"
+local types = require "apps.registry.types"
+
+local SIZE_MAX = 4 * 1024 * 1024 -- bytes; what the specification asks for at least
+
+local M = {}
+
+-- What the last part of the path is: a digest and its algorithm, or a tag.
+local function reference(q)
+  local ref = q.params.ref
+  if ref:find(":", 1, true) then
+    local algorithm = names.digest(ref)
+    if algorithm then return ref, algorithm end
+    gate.fail(400, "DIGEST_INVALID", "no digest of a manifest", { digest = ref })
+  end
+  if not names.is_tag(ref) then gate.fail(400, "TAG_INVALID", "no tag", { tag = ref }) end
+  q.tag = ref
+  return nil
+end
+
+local function unknown(q)
+  gate.fail(404, "MANIFEST_UNKNOWN", "no such manifest in this repository",
+    { reference = q.params.ref })
+end
+
+local function invalid(why, detail)
+  gate.fail(400, "MANIFEST_INVALID", why, detail)
+end
+
+-- The media type of a manifest in the store; learnt from its bytes the first time.
+local function type_of(reg, digest)
+  local known = reg.types.get(digest)
+  if known then return known end
+  local text = reg.store:read(reg.layout.blob(digest), SIZE_MAX)
+  if not text then return nil end
+  local learnt = types.of_text(text)
+  reg.types.put(digest, learnt)
+  return learnt
+end
+
+local function get(reg, q)
+  local digest = reference(q)
+  access.enter(reg, q, "pull")
+  local target
+  if q.tag then
+    target = links.read(reg, reg.layout.tag_current(q.repo, q.tag))
+  else
+    target = links.follow(reg, reg.layout.revision, q.repo, digest)
+  end
+  local media_type = target and type_of(reg, target)
+  local content = media_type and reg.store:open(reg.layout.blob(target))
+  if not content then unknown(q) end
+  digest = digest or target
+  content.etag = digest
+  return reply(200, content, {
+    ["Content-Type"] = media_type,
+    ["Docker-Content-Digest"] = digest,
+  })
+end
+
+-- A descriptor's digest, after the few checks that everything later relies on.
+local function descriptor(d, where)
+  if type(d) ~= "table" or type(d.digest) ~= "string" or not names.digest(d.digest) then
+    invalid("not a descriptor", { at = where })
+  end
+  return d.digest
+end
+
+-- The descriptors under a name, which may be absent or null.
+local function list(doc, name)
+  local value = doc[name]
+  if not types.is_there(value) then return {} end
+  local is_list = type(value) == "table" and (#value > 0 or next(value) == nil)
+  if not is_list then invalid("not a list of descriptors", { at = "/" .. name }) end
+  return value
+end
+
+-- Layers that say where else they can be had need not be here.
+local function is_foreign(layer)
+  return type(layer.urls) == "table" and #layer.urls > 0
+end
+
+-- The config and the layers have to be here already. The manifests of an index need not: mirrors
+-- keep indexes of which they hold some platforms only, and BuildKit lists layers there.
+local function check_references(reg, repo, doc)
+  for i, child in ipairs(list(doc, "manifests")) do
+    descriptor(child, ("/manifests/%d"):format(i - 1))
+  end
+  local needed, seen = {}, {}
+  local function need(digest)
+    if not seen[digest] then
+      seen[digest] = true
+      needed[#needed + 1] = digest
+    end
+  end
+  if types.is_there(doc.config) then
+    need(descriptor(doc.config, "/config"))
+  end
+  for i, layer in ipairs(list(doc, "layers")) do
+    local digest = descriptor(layer, ("/layers/%d"):format(i - 1))
+    if not is_foreign(layer) then need(digest) end
+  end
+  for _, digest in ipairs(needed) do
+    if not blobs.has(reg, repo, digest) then
+      gate.fail(404, "MANIFEST_BLOB_UNKNOWN", "a blob of the manifest is not here",
+        { digest = digest })
+    end
+  end
+end
+
+-- The body's bytes, its decoded form and its media type.
+local function receive(q)
+  if not q.body then invalid("no manifest in the body") end
+  if q.length and q.length > SIZE_MAX then
+    gate.fail(413, "SIZE_INVALID", "a manifest has at most 4 MiB", { size = q.length })
+  end
+  local text = q.body:text(SIZE_MAX)
+  local doc, e = gate.try(gate.json.decode, text)
+  if e then invalid(e.message, e.detail) end
+  if type(doc) ~= "table" then invalid("the manifest is no JSON object") end
+  local media_type = types.of(doc)
+  if not media_type then invalid("the manifest does not show its media type") end
+  if q.type and q.type ~= media_type:lower() then
+    invalid("Content-Type and the manifest's media type differ",
+      { contentType = q.type, mediaType = media_type })
+  end
+  return text, doc, media_type
+end
+
+-- Writes the tag; see the top of this file.
+local function set_tag(reg, repo, tag, target)
+  reg.store:put(reg.layout.tag_index(repo, tag, target), target)
+  reg.store:put(reg.layout.tag_current(repo, tag), target)
+  local revision = reg.layout.revision(repo, target)
+  if not reg.store:stat(revision) then reg.store:put(revision, target) end
+end
+
+local function put(reg, q)
+  local digest, algorithm = reference(q)
+  local repo = access.enter(reg, q, q.tag and "tag" or "push")
+  local text, doc, media_type = receive(q)
+  local target = "sha256:" .. gate.hash("sha256", text)
+  if digest and digest ~= algorithm .. ":" .. gate.hash(algorithm, text) then
+    gate.fail(400, "DIGEST_INVALID", "the manifest has another digest", { digest = digest })
+  end
+  digest = digest or target
+  check_references(reg, repo, doc)
+  reg.store:put(reg.layout.blob(target), text)
+  links.write(reg, reg.layout.revision, repo, digest, target)
+  if q.tag then set_tag(reg, repo, q.tag, target) end
+  reg.types.put(target, media_type)
+  gate.log.info("manifest pushed", { repo = repo, tag = q.tag, digest = digest })
+  return reply(201, nil, {
+    Location = ("%s/%s/manifests/%s"):format(reg.prefix, repo, digest),
+    ["Docker-Content-Digest"] = digest,
+  })
+end
+
+local function delete(reg, q)
+  local digest = reference(q)
+  local repo = access.enter(reg, q, q.tag and "untag" or "delete")
+  if q.tag then
+    if not tags.remove(reg, repo, q.tag) then unknown(q) end
+    gate.log.info("tag deleted", { repo = repo, tag = q.tag })
+    return reply(202)
+  end
+  local target = links.follow(reg, reg.layout.revision, repo, digest)
+  if not target then unknown(q) end
+  tags.remove_all(reg, repo, target)
+  links.remove(reg, reg.layout.revision, repo, digest, target)
+  tags.remove_all(reg, repo, target)
+  gate.log.info("manifest deleted", { repo = repo, digest = digest })
+  return reply(202)
+end
+
+function M.routes(app, reg)
+  local path = "/{repo...}/manifests/{ref}"
+  app:get(path, function(q) return get(reg, q) end)
+  app:put(path, function(q) return put(reg, q) end)
+  app:delete(path, function(q) return delete(reg, q) end)
+end
+
+return M

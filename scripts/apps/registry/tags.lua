@@ -1,0 +1,91 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Tags: their list, and how they go away. The store is the only truth; nothing is remembered.
+local access = require "apps.registry.access"
+local gate = require "tidegate"
+local links = require "apps.registry.links"
+local pages = require "apps.registry.pages"
+local reply = require "apps.registry.reply"
+
+local LIST_MAX = 1000 -- names that a store lists at once
+
+local M = {}
+
+-- Takes the tag away, with its history; false when there was none.
+function M.remove(reg, repo, tag)
+  return reg.store:remove_prefix(reg.layout.tag(repo, tag)) > 0
+end
+
+-- f(tag) for each tag, in the store's order, behind `after` (a key).
+local function each(reg, repo, after, limit, f)
+  local prefix = reg.layout.tags(repo)
+  local page, more = reg.store:list(prefix, { delimiter = true, after = after, limit = limit })
+  for _, entry in ipairs(page) do
+    if entry.prefix then f(entry.name:sub(#prefix + 1, -2)) end
+  end
+  return more, page[#page] and page[#page].name
+end
+
+-- Takes away every tag that names this manifest now.
+function M.remove_all(reg, repo, target)
+  local after, more = nil, true
+  while more do
+    more, after = each(reg, repo, after, LIST_MAX, function(tag)
+      if links.read(reg, reg.layout.tag_current(repo, tag)) == target then
+        M.remove(reg, repo, tag)
+      end
+    end)
+  end
+end
+
+-- Up to n tags behind `last` in byte order, and whether more follow, by looking at about n names
+-- whatever the repository holds.
+--
+-- The store lists names as if each ended with "/", which sorts behind "-" and ".": "a-b" comes
+-- before "a" there, and after it here. Two names are ordered differently only if one begins with
+-- the other. So all that belongs before the end of a page but is listed after it are beginnings
+-- of the page's last name, which are few and are looked up one by one.
+local function page_of(reg, repo, n, last)
+  local found = {}
+  local function add(tag)
+    if not last or tag > last then found[#found + 1] = tag end
+  end
+  local after = last and reg.layout.tags(repo) .. last or nil
+  local more, newest, limit = true, nil, math.min(n + 1, LIST_MAX)
+  while more and #found <= n do
+    more, after = each(reg, repo, after, limit, function(tag)
+      newest = tag
+      add(tag)
+    end)
+  end
+  if more then
+    for cut in newest:gmatch("()[.-]") do
+      local tag = newest:sub(1, cut - 1)
+      if tag ~= "" and reg.store:stat(reg.layout.tag_current(repo, tag)) then add(tag) end
+    end
+  end
+  table.sort(found)
+  more = more or #found > n
+  for i = #found, n + 1, -1 do found[i] = nil end
+  return found, more
+end
+
+local function exists(reg, repo)
+  return #reg.store:list(reg.layout.manifests(repo), { limit = 1 }) > 0
+end
+
+function M.routes(app, reg)
+  app:get("/{repo...}/tags/list", function(q)
+    local repo = access.enter(reg, q, "pull")
+    local n, last = pages.wanted(q)
+    if not exists(reg, repo) then
+      gate.fail(404, "NAME_UNKNOWN", "no such repository", { name = repo })
+    end
+    local page, more = page_of(reg, repo, n, last)
+    local path = ("%s/%s/tags/list"):format(reg.prefix, repo)
+    return reply(200, { name = repo, tags = gate.json.array(page) },
+      pages.headers(path, n, page, more))
+  end)
+end
+
+return M

@@ -1,0 +1,233 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Uploads: POST begins, PATCH appends, PUT ends, GET tells, DELETE cancels. Locations are
+-- relative, so that they hold behind any proxy, and carry no state, so that any gateway of the
+-- same store can take the next request.
+local access = require "apps.registry.access"
+local blobs = require "apps.registry.blobs"
+local gate = require "tidegate"
+local links = require "apps.registry.links"
+local names = require "apps.registry.names"
+local reply = require "apps.registry.reply"
+local sessions = require "apps.registry.sessions"
+
+local M = {}
+
+local function session_headers(reg, s)
+  return {
+    Location = ("%s/%s/blobs/uploads/%s"):format(reg.prefix, s.repo, s.id),
+    -- of all bytes so far, inclusive; clients want "0-0" of none, too
+    Range = ("0-%d"):format(math.max(s.size, 1) - 1),
+    ["Docker-Upload-UUID"] = s.id,
+  }
+end
+
+local function created(reg, repo, digest)
+  return reply(201, nil, {
+    Location = ("%s/%s/blobs/%s"):format(reg.prefix, repo, digest),
+    ["Docker-Content-Digest"] = digest,
+  })
+end
+
+local function find(reg, q)
+  local id = q.params.id
+  q.upload = id
+  local s = sessions.load(reg, q.repo, id)
+  if s then return s end
+  gate.fail(404, "BLOB_UPLOAD_UNKNOWN", "no such upload in this repository", { id = id })
+end
+
+-- The digest that ?digest= names; a session survives a bad one.
+local function wanted(q)
+  local digest = q.query.digest
+  local algorithm = digest and names.digest(digest)
+  if algorithm then return digest, algorithm end
+  gate.fail(400, "DIGEST_INVALID", "a digest is needed", { digest = digest })
+end
+
+-- 416, with what the client needs to find its place again.
+local function out_of_place(reg, s)
+  local fresh = sessions.load(reg, s.repo, s.id) or s
+  gate.log.info("refused", { upload = s.id, status = 416, size = fresh.size })
+  local entry = { code = "RANGE_INVALID", message = "the upload goes on at another byte",
+    detail = { size = fresh.size } }
+  return reply(416, { errors = { entry } }, session_headers(reg, fresh))
+end
+
+-- Checks Content-Range ("a-b", inclusive) against the session. Returns false when the bytes do
+-- not belong here, else true and how many were announced, if any were.
+local function check_range(q, s)
+  local text = q.headers["content-range"]
+  if not text then return true end
+  local first, last = text:match("^(%d+)-(%d+)$")
+  if not first or #first > 15 or #last > 15 then return false end
+  first, last = tonumber(first), tonumber(last)
+  if first ~= s.size or last < first then return false end
+  local n = last - first + 1
+  if q.length and q.length ~= n then
+    gate.fail(400, "SIZE_INVALID", "Content-Range and Content-Length differ",
+      { range = text, length = q.length })
+  end
+  return true, n
+end
+
+-- Somebody else has appended, or appends now.
+local function is_overtaken(e)
+  return e.name == "RANGE" or e.name == "BUSY"
+end
+
+-- Appends the request's body. Returns what `into` gave, or nil when somebody else has appended
+-- meanwhile, and the client has to look where the session stands.
+local function append(reg, q, s, announced)
+  local got, e = gate.try(sessions.append, reg, s, q.body, announced)
+  if not got then
+    if is_overtaken(e) then return nil end
+    gate.log.info("upload broke off", { upload = s.id, why = e.name, stored = e.stored })
+    error(e, 0)
+  end
+  if announced and got.size ~= announced then
+    gate.fail(400, "SIZE_INVALID", "the body is shorter than its Content-Range",
+      { size = got.size })
+  end
+  return got
+end
+
+-- The body goes straight to its final name, and is there only if it is what the digest says.
+-- Returns false when it is not.
+local function stream_blob(reg, q, repo, digest, algorithm)
+  local hashes = { "sha256" }
+  local key = nil
+  if algorithm == "sha256" then
+    key = reg.layout.blob(digest)
+  else
+    hashes[2] = algorithm
+  end
+  local sink = reg.store:create(key)
+  local got, e = gate.try(q.body.into, q.body, sink, { hash = hashes, expect = digest })
+  if not got then
+    if e.name == "MISMATCH" then return false end
+    error(e, 0)
+  end
+  local target = "sha256:" .. got.sha256
+  if not key then sink:commit(reg.layout.blob(target)) end
+  links.write(reg, reg.layout.layer, repo, digest, target)
+  return true
+end
+
+local function mismatch(digest)
+  gate.fail(400, "DIGEST_INVALID", "the content has another digest", { digest = digest })
+end
+
+-- ?digest= at the POST: the whole blob in one request.
+local function post_whole(reg, q)
+  local digest, algorithm = wanted(q)
+  if q.body then
+    if not stream_blob(reg, q, q.repo, digest, algorithm) then mismatch(digest) end
+  elseif digest == algorithm .. ":" .. gate.hash(algorithm, "") then
+    local target = "sha256:" .. gate.hash("sha256", "")
+    reg.store:put(reg.layout.blob(target), "")
+    links.write(reg, reg.layout.layer, q.repo, digest, target)
+  else
+    mismatch(digest)
+  end
+  gate.log.info("blob pushed", { repo = q.repo, digest = digest })
+  return created(reg, q.repo, digest)
+end
+
+-- ?mount=&from=: owns the blob here if the user may read it there. Whatever is wrong is no error:
+-- the client then gets an ordinary session.
+local function mount(reg, q)
+  local digest, from = q.query.mount, q.query.from
+  if not digest or not from or not names.digest(digest) or not names.is_repo(from) then
+    return false
+  end
+  q.from = from
+  if not access.may(reg, q, "pull", from) or not access.may(reg, q, "mount", q.repo) then
+    return false
+  end
+  local target = blobs.has(reg, from, digest)
+  if not target then return false end
+  links.write(reg, reg.layout.layer, q.repo, digest, target)
+  return true
+end
+
+local function post(reg, q)
+  access.enter(reg, q, "push")
+  if q.query.mount and mount(reg, q) then return created(reg, q.repo, q.query.mount) end
+  if q.query.digest then return post_whole(reg, q) end
+  local s = { repo = q.repo, id = sessions.start(reg, q.repo), size = 0 }
+  gate.log.debug("upload begun", { upload = s.id, repo = s.repo })
+  return reply(202, nil, session_headers(reg, s))
+end
+
+local function patch(reg, q)
+  access.enter(reg, q, "push")
+  local s = find(reg, q)
+  local fits, announced = check_range(q, s)
+  if not fits or (q.body and not append(reg, q, s, announced)) then
+    return out_of_place(reg, s)
+  end
+  return reply(202, nil, session_headers(reg, s))
+end
+
+-- The end of a session that has bytes, or has none and gets none now: what is there, and what the
+-- closing request brings, must have the digest. Returns false when it has not, nil when
+-- somebody else has appended.
+local function finish(reg, q, s, announced, digest, algorithm)
+  local got
+  if q.body then
+    got = append(reg, q, s, announced)
+    if not got then return nil end
+  end
+  local sums = sessions.digests(reg, s, algorithm, got)
+  if digest ~= algorithm .. ":" .. sums[algorithm] then return false end
+  local ok, e = gate.try(sessions.commit, reg, s, digest, "sha256:" .. sums.sha256)
+  if not ok and not is_overtaken(e) then error(e, 0) end
+  return ok
+end
+
+local function put(reg, q)
+  access.enter(reg, q, "push")
+  local s = find(reg, q)
+  local digest, algorithm = wanted(q)
+  local fits, announced = check_range(q, s)
+  if not fits then return out_of_place(reg, s) end
+  local ok
+  if s.size == 0 and q.body then
+    ok = stream_blob(reg, q, s.repo, digest, algorithm)
+    if ok then sessions.remove(reg, s) end
+  else
+    ok = finish(reg, q, s, announced, digest, algorithm)
+    if ok == nil then return out_of_place(reg, s) end
+  end
+  if not ok then
+    sessions.remove(reg, s)
+    mismatch(digest)
+  end
+  gate.log.info("blob pushed", { upload = s.id, repo = s.repo, digest = digest })
+  return created(reg, s.repo, digest)
+end
+
+local function tell(reg, q)
+  access.enter(reg, q, "push")
+  return reply(204, nil, session_headers(reg, find(reg, q)))
+end
+
+local function cancel(reg, q)
+  access.enter(reg, q, "push")
+  local s = find(reg, q)
+  sessions.remove(reg, s)
+  gate.log.info("upload cancelled", { upload = s.id, repo = s.repo, size = s.size })
+  return reply(204)
+end
+
+function M.routes(app, reg)
+  app:post("/{repo...}/blobs/uploads/", function(q) return post(reg, q) end)
+  local path = "/{repo...}/blobs/uploads/{id}"
+  app:patch(path, function(q) return patch(reg, q) end)
+  app:put(path, function(q) return put(reg, q) end)
+  app:get(path, function(q) return tell(reg, q) end)
+  app:delete(path, function(q) return cancel(reg, q) end)
+end
+
+return M

@@ -1,0 +1,89 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The directory of the distribution registry (v2 and v3), name by name: what one of the two
+-- writes, the other reads. Pure functions from names to keys; the names were checked before.
+-- Prefixes end with "/". A link's content is a digest without a newline.
+local ROOT = "docker/registry/v2/"
+local REPOSITORIES = ROOT .. "repositories/"
+
+local M = {}
+
+-- "sha256:ab…" -> "sha256/ab…"
+local function path_of(digest)
+  local colon = digest:find(":", 1, true)
+  return digest:sub(1, colon - 1) .. "/" .. digest:sub(colon + 1)
+end
+
+-- Where all repositories are, each below its name.
+M.repositories = REPOSITORIES
+
+-- What no component of a repository's name begins with: the layout's own entries do.
+M.reserved = "_"
+
+-- The entry that makes a name a repository.
+M.marker = "_manifests"
+
+-- The content of layers, configs and manifests alike; always by its SHA-256.
+function M.blob(digest)
+  local colon = digest:find(":", 1, true)
+  local hex = digest:sub(colon + 1)
+  return ROOT .. "blobs/" .. digest:sub(1, colon - 1) .. "/" .. hex:sub(1, 2) .. "/" .. hex
+    .. "/data"
+end
+
+-- The repository owns this blob.
+function M.layer(repo, digest)
+  return REPOSITORIES .. repo .. "/_layers/" .. path_of(digest) .. "/link"
+end
+
+-- The repository owns this manifest.
+function M.revision(repo, digest)
+  return REPOSITORIES .. repo .. "/_manifests/revisions/" .. path_of(digest) .. "/link"
+end
+
+-- Everything about the manifests of a repository: it exists while something is there.
+function M.manifests(repo)
+  return REPOSITORIES .. repo .. "/_manifests/"
+end
+
+function M.tags(repo)
+  return REPOSITORIES .. repo .. "/_manifests/tags/"
+end
+
+-- Everything about one tag.
+function M.tag(repo, tag)
+  return REPOSITORIES .. repo .. "/_manifests/tags/" .. tag .. "/"
+end
+
+-- What the tag names now.
+function M.tag_current(repo, tag)
+  return REPOSITORIES .. repo .. "/_manifests/tags/" .. tag .. "/current/link"
+end
+
+-- A manifest that the tag names or named.
+function M.tag_index(repo, tag, digest)
+  return REPOSITORIES .. repo .. "/_manifests/tags/" .. tag .. "/index/" .. path_of(digest)
+    .. "/link"
+end
+
+-- Everything about one upload session.
+function M.upload(repo, id)
+  return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/"
+end
+
+-- When the session began; it exists while this does.
+function M.upload_started(repo, id)
+  return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/startedat"
+end
+
+-- The bytes that came so far.
+function M.upload_data(repo, id)
+  return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/data"
+end
+
+-- The saved states of the running SHA-256, each named by the offset that it stands behind.
+function M.upload_states(repo, id)
+  return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/hashstates/sha256/"
+end
+
+return M
