@@ -12,6 +12,9 @@
 /* Pushes the table. Raises. */
 int core_open(lua_State *L);
 
+/* Puts our find, match, gmatch and gsub into the table on top of the stack. */
+void l_pattern_open(lua_State *L);
+
 /* Each adds its functions to the table on top of the stack. */
 void l_data_open(lua_State *L);
 void l_json_open(lua_State *L);

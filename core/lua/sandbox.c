@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/sandbox.h"
+#include "lua/core.h"
 #include "lua/vm.h"
 
 #include <lauxlib.h>
@@ -78,6 +79,7 @@ void sandbox_apply(lua_State *L)
     lua_getglobal(L, "string");
     lua_pushnil(L);
     lua_setfield(L, -2, "dump");
+    l_pattern_open(L);
     lua_pop(L, 1);
 
     lua_pushliteral(L, ""); /* the metatable of all strings */

@@ -127,6 +127,11 @@ struct task *task_may_wait(lua_State *L, const char *name)
     if (t->L != L)
         vm_error(L, "%s waits; it may not be called from a coroutine of the script",
                  name);
+    if (!lua_isyieldable(L))
+        vm_error(L,
+                 "%s waits; it may not be called from a function given to string.gsub, "
+                 "table.sort or another function in C",
+                 name);
     return t;
 }
 
