@@ -3,12 +3,14 @@
  * The program: its subcommands, and the table of stores that are built in.
  * Exit codes: 0 done, 1 failed, 2 usage.
  */
+#include "ask.h"
 #include "backends/fs/fs.h"
 #include "backends/mem/mem.h"
 #include "base/base.h"
 #include "lua/gate.h"
 #include "serve.h"
 #include "store/kinds.h"
+#include "version.h"
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -17,13 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION "0.1.0"
-
 struct command {
     const char *name;
     const char *arguments;
     const char *summary;
-    int n_arguments;
+    int least, most; /* arguments */
     int (*run)(char **arguments);
 };
 
@@ -51,6 +51,22 @@ static int run_check(char **arguments)
     return 0;
 }
 
+static int run_reload(char **arguments)
+{
+    (void)arguments;
+    return ask_reload();
+}
+
+static int run_status(char **arguments)
+{
+    return ask_status(arguments[0] != NULL);
+}
+
+static int run_tasks(char **arguments)
+{
+    return ask_tasks(arguments[0] != NULL);
+}
+
 static int run_version(char **arguments)
 {
     (void)arguments;
@@ -63,12 +79,16 @@ static int run_version(char **arguments)
 static int run_help(char **arguments);
 
 static const struct command commands[] = {
-    {"serve", "SCRIPT", "run; SIGTERM drains, a second one stops", 1, run_serve},
-    {"check", "SCRIPT", "load the script and print listeners, stores and routes", 1,
+    {"serve", "SCRIPT", "run; SIGHUP reloads, SIGTERM drains, a second one stops", 1, 1,
+     run_serve},
+    {"check", "SCRIPT", "load the script and print listeners, stores and routes", 1, 1,
      run_check},
-    {"version", "", "print the versions of the program and its libraries", 0,
+    {"reload", "", "have the running server load its script anew", 0, 0, run_reload},
+    {"status", "[--json]", "print what the running server is and has", 0, 1, run_status},
+    {"tasks", "[--json]", "print its requests, and what each waits for", 0, 1, run_tasks},
+    {"version", "", "print the versions of the program and its libraries", 0, 0,
      run_version},
-    {"help", "", "print this", 0, run_help},
+    {"help", "", "print this", 0, 0, run_help},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
@@ -82,6 +102,8 @@ static void usage(FILE *out)
     fprintf(
         out,
         "\nEvery example reads TIDEGATE_LISTEN and TIDEGATE_DATA from the environment.\n"
+        "The running server is found by TIDEGATE_CONTROL, its socket, or else in\n"
+        "RUNTIME_DIRECTORY or TIDEGATE_DATA (./data), as the server itself did.\n"
         "Exit codes: 0 done, 1 failed, 2 usage.\n");
 }
 
@@ -104,6 +126,14 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+/* An option is the only argument of its command, and there is one: --json. */
+static bool fits(const struct command *command, int n, char **arguments)
+{
+    bool option = command->arguments[0] == '[';
+    return n >= command->least && n <= command->most &&
+           !(option && n == 1 && strcmp(arguments[0], "--json") != 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command = argc > 1 ? find(argv[1]) : NULL;
@@ -113,7 +143,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    if (argc - 2 != command->n_arguments) {
+    if (!fits(command, argc - 2, argv + 2)) {
         fprintf(stderr, "usage: tidegate %s %s\n", command->name, command->arguments);
         return 2;
     }

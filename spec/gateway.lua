@@ -7,6 +7,7 @@
 --   local g = gateway.start { script = [[ … ]] }     local reply = g:request("GET", "/v2/")
 --   local g = gateway.start { path = "examples/registry.lua", data = folder }        g:stop()
 local fcntl = require "posix.fcntl"
+local json = require "dkjson"
 local lfs = require "lfs"
 local signal = require "posix.signal"
 local socket = require "socket"
@@ -16,6 +17,7 @@ local unistd = require "posix.unistd"
 local wait = require "posix.sys.wait"
 local wire = require "spec.wire"
 
+local PROGRAM = os.getenv("TIDEGATE_BIN") or "build/tidegate"
 local READY_S, STOP_S = 20, 30
 local LISTENING = "listening on h?t?t?p?:?/?/?([%d.]+):(%d+)"
 
@@ -91,11 +93,12 @@ function M.start(options)
   }
   for name, value in pairs(options.env or {}) do env[name] = value end
   local self = M.spawn {
-    command = { os.getenv("TIDEGATE_BIN") or "build/tidegate", "serve", path },
+    command = { PROGRAM, "serve", path },
     env = env,
     folder = folder,
   }
   self.data = env.TIDEGATE_DATA
+  self.path, self.env = path, env
   self.strict = true
   return self
 end
@@ -107,6 +110,32 @@ end
 -- Waits until the log holds text that matches the pattern; returns the match.
 function server:logged(pattern)
   return poll(READY_S, function() return self:log():match(pattern) end)
+end
+
+-- Replaces the script's text; nothing of it is in effect before a reload.
+function server:rewrite(text)
+  tool.write(self.path, text)
+end
+
+-- Runs a command that talks to it, such as "reload"; returns whether it ended with 0, and what
+-- it printed.
+function server:command(command)
+  local words = {}
+  for name, value in pairs(self.env) do
+    words[#words + 1] = name .. "=" .. tool.quote(value)
+  end
+  return tool.run(("env %s %s %s"):format(table.concat(words, " "), PROGRAM, command))
+end
+
+-- The JSON of "status" or "tasks".
+function server:tell(command)
+  local ok, out = self:command(command .. " --json")
+  assert(ok, out)
+  return (assert(json.decode(out)))
+end
+
+function server:signal(number)
+  signal.kill(self.pid, number)
 end
 
 -- The files of the data folder, or of a folder below it.

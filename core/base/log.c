@@ -5,6 +5,7 @@
 #include "base/err.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,12 +16,13 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 static struct {
-    int fd;
-    enum log_level least;
-    bool json;
+    atomic_int fd;
+    _Atomic(enum log_level) least;
+    atomic_bool json;
 } sink = {2, LOG_INFO, false};
 
 struct line {
+    bool json; /* as it was when the line began */
     size_t n;
     char text[LINE_MAX_BYTES];
 };
@@ -34,7 +36,7 @@ void log_setup(int fd, enum log_level least, bool json)
 
 bool log_on(enum log_level level)
 {
-    return level >= sink.least;
+    return level >= atomic_load_explicit(&sink.least, memory_order_relaxed);
 }
 
 int log_level_parse(struct span name, enum log_level *out)
@@ -103,12 +105,12 @@ static void put_field(struct line *l, const char *name, struct span value)
         clean[n++] =
             strchr("abcdefghijklmnopqrstuvwxyz0123456789_.", *name) ? *name : '_';
     clean[n] = '\0';
-    bool quote = sink.json || !is_bare(value);
+    bool quote = l->json || !is_bare(value);
     if (l->n)
-        put_text(l, sink.json ? "," : " ");
-    put_text(l, sink.json ? "\"" : "");
+        put_text(l, l->json ? "," : " ");
+    put_text(l, l->json ? "\"" : "");
     put_text(l, clean);
-    put_text(l, sink.json ? "\":" : "=");
+    put_text(l, l->json ? "\":" : "=");
     if (quote) {
         put_text(l, "\"");
         put_escaped(l, value);
@@ -125,6 +127,7 @@ void log_fields(enum log_level level, const char *msg, const struct log_field *f
         return;
     struct line l;
     char when[RFC3339_SIZE];
+    l.json = sink.json;
     l.n = 0;
     clock_rfc3339(clock_wall(), when);
     put_field(&l, "time", span_of(when));
@@ -132,7 +135,7 @@ void log_fields(enum log_level level, const char *msg, const struct log_field *f
     put_field(&l, "msg", span_of(msg));
     for (size_t i = 0; i < n; i++)
         put_field(&l, fields[i].name, fields[i].value);
-    if (sink.json) {
+    if (l.json) {
         memmove(l.text + 1, l.text, l.n);
         l.text[0] = '{';
         l.n++;

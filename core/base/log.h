@@ -17,8 +17,8 @@ struct log_field {
     struct span value;
 };
 
-/* Sets where lines go (default 2, stderr) and what passes; not thread-safe, call at
- * start. */
+/* Sets where lines go (default 2, stderr) and what passes. Lines of other threads that
+ * are under way may still follow the old setting. */
 void log_setup(int fd, enum log_level least, bool json);
 bool log_on(enum log_level level);
 

@@ -54,13 +54,19 @@ static void on_drained(struct call *c)
     s->drained(s->drained_arg);
 }
 
+void http_server_use(struct http_server *s, const struct http_limits *limits,
+                     const struct http_handler *handler)
+{
+    s->limits = *limits;
+    s->handler = handler;
+}
+
 struct http_server *http_server_new(struct worker *w, const struct http_limits *limits,
                                     const struct http_handler *handler)
 {
     struct http_server *s = xalloc(sizeof *s);
     s->worker = w;
-    s->limits = *limits;
-    s->handler = handler;
+    http_server_use(s, limits, handler);
     s->lane = lane_new("http", WARM_JOBS);
     s->buffers.size = READ_BUFFER;
     s->exchanges.size = sizeof(struct exchange);

@@ -23,6 +23,10 @@ struct http_server;
  */
 struct http_server *http_server_new(struct worker *w, const struct http_limits *limits,
                                     const struct http_handler *handler);
+/* From now on requests begin with this handler, borrowed, and waits are bound by these
+ * limits. A request that has begun keeps its handler to its end. */
+void http_server_use(struct http_server *s, const struct http_limits *limits,
+                     const struct http_handler *handler);
 /* Gives it a connected socket, on its worker. Takes fd; listener is borrowed for good. */
 void http_server_take(struct http_server *s, int fd, const char *peer,
                       const char *listener);

@@ -128,7 +128,8 @@ static enum next begin(struct session *s, size_t head_n)
     body_init(x);
     out_init(x);
     s->step = STEP_HANDLE;
-    s->server->handler->begin(&x->req, s->server->handler->arg);
+    x->handler = s->server->handler;
+    x->handler->begin(&x->req, x->handler->arg);
     return NEXT;
 }
 
@@ -176,7 +177,7 @@ static enum next step_handle(struct session *s)
     if (!x->replied && !x->gone && !x->body.pulling && (s->conn.closed || s->aborted)) {
         x->gone = true;
         x->rc = E_GONE;
-        s->server->handler->gone(&x->req, s->server->handler->arg);
+        x->handler->gone(&x->req, x->handler->arg);
     }
     if (!x->replied)
         return WAIT;
@@ -219,7 +220,7 @@ static enum next step_end(struct session *s)
     source_close(x->reply.source);
     x->reply.source = NULL;
     if (!x->refused)
-        s->server->handler->end(&x->req, x->rc, s->server->handler->arg);
+        x->handler->end(&x->req, x->rc, x->handler->arg);
     if (x->rc) {
         make_abrupt(s);
         return DONE;

@@ -76,6 +76,7 @@ struct out {
 struct exchange {
     struct req req; /* first, for the pool's sake */
     struct session *session;
+    const struct http_handler *handler; /* the one that it began with */
     struct reply reply;
     struct body body;
     struct out out;

@@ -138,8 +138,9 @@ static int remove_stale(const struct sockaddr_un *un)
     return dead ? disk_unlink(AT_FDCWD, un->sun_path) : -EADDRINUSE;
 }
 
-/* Returns a bound and listening socket, or -errno. */
-static int listen_at(const union address *at, bool everywhere)
+/* Returns a bound and listening socket, or -errno. The mode of an unbound socket is what
+ * bind gives to the file, less the umask, so a private file is never anything else. */
+static int listen_at(const union address *at, bool everywhere, bool private)
 {
     int on = 1, v6only = !everywhere, rc;
     int family = at->any.sa_family;
@@ -148,6 +149,8 @@ static int listen_at(const union address *at, bool everywhere)
         return -errno;
     if (family == AF_UNIX) {
         rc = remove_stale(&at->un);
+        if (rc == 0 && private && fchmod(fd, 0600) != 0)
+            rc = -errno;
         if (rc < 0)
             goto fail;
     } else {
@@ -167,9 +170,9 @@ fail:
 static int listen_everywhere(const union address *at)
 {
     union address v4 = {.v4 = {.sin_family = AF_INET, .sin_port = at->v6.sin6_port}};
-    int fd = listen_at(at, true);
+    int fd = listen_at(at, true, false);
     if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
-        fd = listen_at(&v4, true);
+        fd = listen_at(&v4, true, false);
     return fd;
 }
 
@@ -235,16 +238,18 @@ static int name_bound(struct acceptor *a, const char *address)
     return 0;
 }
 
-int acceptor_open(struct worker *main_worker, const char *address,
-                  void (*take)(void *arg, int fd, const char *peer), void *arg,
-                  struct acceptor **out)
+static int open_at(struct worker *main_worker, const char *address, bool private,
+                   void (*take)(void *arg, int fd, const char *peer), void *arg,
+                   struct acceptor **out)
 {
     union address at;
     bool everywhere;
     int rc = parse_address(address, &at, &everywhere);
     if (rc != 0)
         return rc;
-    int fd = everywhere ? listen_everywhere(&at) : listen_at(&at, false);
+    if (private && at.any.sa_family != AF_UNIX)
+        return E_INVALID;
+    int fd = everywhere ? listen_everywhere(&at) : listen_at(&at, false, private);
     if (fd < 0)
         return fd;
     struct acceptor *a = xalloc(sizeof *a);
@@ -268,6 +273,20 @@ int acceptor_open(struct worker *main_worker, const char *address,
 fail:
     acceptor_close(a);
     return rc;
+}
+
+int acceptor_open(struct worker *main_worker, const char *address,
+                  void (*take)(void *arg, int fd, const char *peer), void *arg,
+                  struct acceptor **out)
+{
+    return open_at(main_worker, address, false, take, arg, out);
+}
+
+int acceptor_open_private(struct worker *main_worker, const char *address,
+                          void (*take)(void *arg, int fd, const char *peer), void *arg,
+                          struct acceptor **out)
+{
+    return open_at(main_worker, address, true, take, arg, out);
 }
 
 const char *acceptor_address(const struct acceptor *a)

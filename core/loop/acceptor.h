@@ -20,6 +20,10 @@ struct acceptor;
 int acceptor_open(struct worker *main_worker, const char *address,
                   void (*take)(void *arg, int fd, const char *peer), void *arg,
                   struct acceptor **out);
+/* The same for a "unix:/path" whose file nobody but the owner may connect to (0600). */
+int acceptor_open_private(struct worker *main_worker, const char *address,
+                          void (*take)(void *arg, int fd, const char *peer), void *arg,
+                          struct acceptor **out);
 /* The address really bound, in the same form: port 0 is filled in. Borrowed. */
 const char *acceptor_address(const struct acceptor *a);
 /* Closes the listening socket, removes a unix socket's file. Accepts NULL. */

@@ -22,6 +22,10 @@ struct gate {
     struct http_handler handler;
     int dispatch; /* in the registry */
     size_t busy;
+    struct list visits;
+    struct call idle; /* calls over, once it is retired and nothing runs */
+    void (*over)(void *arg);
+    void *over_arg;
 };
 
 const char *gate_luajit_version(void)
@@ -187,6 +191,8 @@ static void begin(struct req *q, void *arg)
     v->req = q;
     v->gate = g;
     q->owner = v;
+    list_init(&v->link);
+    list_append(&g->visits, &v->link);
     g->busy++;
     if (task_start(g->vm, push_dispatch, task_ended, v, &v->task) == 0)
         return;
@@ -228,10 +234,13 @@ static void end(struct req *q, int rc, void *arg)
     bool exhausted = v->exhausted;
     if (v->task)
         task_free(v->task);
+    list_remove(&v->link);
     g->busy--;
     if (log_on(LOG_INFO))
         log_access(q, rc);
     vm_settle(g->vm, exhausted);
+    if (g->over && g->busy == 0)
+        worker_defer(g->vm->worker, &g->idle);
 }
 
 /* -- the gate ---------------------------------------------------------------------- */
@@ -246,12 +255,22 @@ static int keep_dispatch(lua_State *L)
     return 0;
 }
 
-int gate_load(const char *script, size_t memory, struct gate **out, char **why)
+static void on_idle(struct call *c)
+{
+    struct gate *g = CONTAINER(c, struct gate, idle);
+    CHECK(g, GATE_MAGIC);
+    g->over(g->over_arg);
+}
+
+int gate_load(const char *script, size_t memory, struct worker *w, struct gate **out,
+              char **why)
 {
     struct gate *g = xalloc(sizeof *g);
     g->magic = GATE_MAGIC;
     g->handler = (struct http_handler){begin, gone, end, g};
-    if (vm_new(memory, worker_self(), core_open, &g->vm) != 0) {
+    g->idle.fn = on_idle;
+    list_init(&g->visits);
+    if (vm_new(memory, w, core_open, &g->vm) != 0) {
         *why = xstrdup("limits.script is too small for a Lua VM");
         goto fail;
     }
@@ -275,6 +294,30 @@ const struct http_handler *gate_handler(struct gate *g)
 size_t gate_busy(const struct gate *g)
 {
     return g->busy;
+}
+
+size_t gate_memory(const struct gate *g)
+{
+    return g->vm->used;
+}
+
+void gate_retire(struct gate *g, void (*over)(void *arg), void *arg)
+{
+    CHECK(g, GATE_MAGIC);
+    assert(!g->over);
+    g->over = over;
+    g->over_arg = arg;
+    if (g->busy == 0)
+        over(arg);
+}
+
+size_t gate_tasks(struct gate *g, struct gate_task *out, size_t max)
+{
+    size_t n = 0;
+    CHECK(g, GATE_MAGIC);
+    for (struct list *l = g->visits.next; l != &g->visits && n < max; l = l->next)
+        visit_describe(CONTAINER(l, struct visit, link), &out[n++]);
+    return n;
 }
 
 void gate_free(struct gate *g)

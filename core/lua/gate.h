@@ -4,9 +4,10 @@
  * per request, and binds streams, stores and data functions for scripts/tidegate, which
  * builds the public API (docs/lua.md) from them. Rests on http and store.
  *
- *   gate.h    what main needs: look at a script, run it in a worker
- *   vm.h      a VM: allocator with a cap, sandbox, loader      task.h   a coroutine and
- * what it box.h     userdata that outlive nothing                             waits for
+ *   gate.h   what main needs: look at a script, run it in a worker, see what runs in it
+ *   vm.h     a VM: allocator with a cap, sandbox, loader
+ *   task.h   a coroutine and what it waits for
+ *   box.h    userdata that outlive nothing
  *
  * There is one lua_resume and one lua_yield in the program, both in task.c.
  */
@@ -43,21 +44,43 @@ struct gate_config {
 };
 
 /* Loads the script in a throwaway VM. 0, or E_INVALID with *why an owned "file:line:
- * message". Blocks; main thread. */
+ * message". Blocks; any thread that may. */
 int gate_look(const char *script, struct gate_config *out, char **why);
 void gate_config_fini(struct gate_config *c);
 
 struct gate;
 
-/* The script in a VM of its own, on the current worker's thread. Blocks while it loads. 0
- * and an owned gate, or E_INVALID with *why. */
-int gate_load(const char *script, size_t memory, struct gate **out, char **why);
+/* The script in a VM of its own, for w. Blocks while it loads, on any thread that may;
+ * once the handler is in use, the gate is w's alone. 0 and an owned gate, or E_INVALID
+ * with *why. */
+int gate_load(const char *script, size_t memory, struct worker *w, struct gate **out,
+              char **why);
 /* The handler to give to http_server_new; valid while the gate lives. */
 const struct http_handler *gate_handler(struct gate *g);
 /* How many requests run in it. */
 size_t gate_busy(const struct gate *g);
-/* No request may be running. */
+/* Bytes of its Lua heap. */
+size_t gate_memory(const struct gate *g);
+/* No request begins in it from here on: over(arg) is called once when none runs, at once
+ * or from the run queue, and may free the gate. */
+void gate_retire(struct gate *g, void (*over)(void *arg), void *arg);
+/* No request may be running. Accepts NULL. */
 void gate_free(struct gate *g);
+
+/* One running request, as text for people: every byte is printable ASCII, longer values
+ * are cut. */
+struct gate_task {
+    char id[REQ_ID_SIZE];
+    char method[16];
+    char path[256];
+    char user[64];    /* the name of q.user, "" when nobody has asked for it */
+    const char *wait; /* "store:open"; "reply" once the handler is through; static */
+    uint64_t began;   /* clock_now() ns */
+    uint64_t since;   /* when it began to wait */
+    char trace[2048]; /* of its coroutine, a line a call; "" once it is over */
+};
+/* Describes the oldest `max` requests; returns how many. On the gate's worker. */
+size_t gate_tasks(struct gate *g, struct gate_task *out, size_t max);
 
 /* For `tidegate version`: the versions of what it is linked with go there; static
  * storage. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/streams.h"
 
+#include "store/store.h"
+
 #include <stdlib.h>
 
 static void stream_release(struct hold *h)
@@ -14,12 +16,14 @@ static void stream_release(struct hold *h)
 struct farewell {
     struct call call;
     struct sink *sink;
+    struct store *store; /* counted: the VM that named it may go meanwhile */
 };
 
 static void farewell_close(struct call *c)
 {
     struct farewell *f = CONTAINER(c, struct farewell, call);
     sink_close(f->sink);
+    store_unref(f->store);
     free(f);
 }
 
@@ -39,6 +43,7 @@ static void sink_release(struct hold *h)
     } else {
         struct farewell *f = xalloc(sizeof *f);
         f->sink = s->sink;
+        f->store = store_ref(s->store);
         s->sink->pusher = f;
         s->sink->answer = farewell_aborted;
         sink_abort(s->sink);

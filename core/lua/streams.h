@@ -29,6 +29,7 @@ struct sink_hold {
 
 struct visit { /* in the request's arena */
     struct hold hold;
+    struct list link; /* among the gate's visits, the oldest first */
     struct req *req;
     struct gate *gate;
     struct task *task; /* NULL: there was no memory to make it */
@@ -38,6 +39,10 @@ struct visit { /* in the request's arena */
 };
 
 struct gate;
+struct gate_task;
+
+/* tasks.c: what the request does now, for gate_tasks. */
+void visit_describe(struct visit *v, struct gate_task *out);
 
 extern const struct hold_kind stream_kind, sink_kind, visit_kind;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/task.h"
 #include "http/parse.h"
+#include "loop/worker.h"
 #include "lua/box.h"
 
 #include <lauxlib.h>
@@ -48,6 +49,7 @@ static void resume(struct task *t, int n)
     t->waiting = false;
     int status = lua_resume(t->L, n);
     vm->running = NULL;
+    t->since = vm->worker ? worker_now(vm->worker) : 0;
     if (status == LUA_YIELD && t->waiting)
         return;
     finish(t, status == LUA_YIELD ? LUA_ERRRUN : status);

@@ -49,6 +49,7 @@ struct task {
     const struct wait_kind *kind; /* of the room in use; NULL: none */
     void *room;
     size_t room_n;
+    uint64_t since; /* clock_now() when the coroutine last stood still */
     bool waiting, cancelled, over;
 };
 

@@ -212,6 +212,14 @@ static void release(struct errand *e)
     req_reply(held, &r);
 }
 
+static const struct http_handler *next_handler;
+
+static void use(struct errand *e)
+{
+    (void)e;
+    http_server_use(peer->server, &peer->limits, next_handler);
+}
+
 static void on_drained(void *arg)
 {
     (void)arg;
@@ -278,6 +286,13 @@ void peer_abort(struct peer *p)
 {
     (void)p;
     send_errand(abort_all, -1);
+}
+
+void peer_use(struct peer *p, const struct http_handler *handler)
+{
+    (void)p;
+    next_handler = handler;
+    send_errand(use, -1);
 }
 
 void peer_release(struct peer *p)

@@ -34,6 +34,8 @@ void peer_start(struct peer *p, struct http_limits limits);
 void peer_stop(struct peer *p);
 void peer_drain(struct peer *p);
 void peer_abort(struct peer *p);
+/* Gives the next requests to a handler of the case's own. */
+void peer_use(struct peer *p, const struct http_handler *handler);
 /* Has the held request answered. */
 void peer_release(struct peer *p);
 size_t peer_count(struct peer *p);

@@ -243,3 +243,42 @@ TEST("http server: aborts every connection, handlers included")
     close(busy);
     peer_stop(&p);
 }
+
+static void other_begin(struct req *q, void *arg)
+{
+    struct reply r;
+    reply_init(&r, 200);
+    r.bytes = span_of(arg);
+    req_reply(q, &r);
+}
+
+static void other_end(struct req *q, int rc, void *arg)
+{
+    (void)q;
+    (void)arg;
+    EXPECT_EQ(rc, 0);
+}
+
+TEST("http server: a new handler gets the next request of every connection")
+{
+    static const struct http_handler other = {other_begin, NULL, other_end, "other"};
+    peer_start(&p, (struct http_limits){0});
+    int running = peer_connect(&p), idle = peer_connect(&p);
+    peer_say(running, GET("/held"));
+    peer_say(idle, GET("/hello"));
+    peer_expect(idle, 200, "hello");
+    peer_wait(&p.began);
+    peer_wait(&p.began);
+    peer_wait(&p.ended);
+    peer_use(&p, &other);
+    peer_say(idle, GET("/hello"));
+    peer_expect(idle, 200, "other");
+    peer_release(&p); /* the running one ends where it began */
+    peer_expect(running, 200, NULL);
+    peer_wait(&p.ended);
+    peer_say(running, GET("/held"));
+    peer_expect(running, 200, "other");
+    close(running);
+    close(idle);
+    peer_stop(&p);
+}

@@ -216,3 +216,22 @@ TEST("acceptor: waits at the descriptor limit and goes on after it")
     acceptor_close(a);
     worker_free(w);
 }
+
+TEST("acceptor: a private unix socket is its owner's alone")
+{
+    char path[96], address[128];
+    struct acceptor *a;
+    struct stat st;
+    w = worker_new("spec");
+    snprintf(path, sizeof path, "%s/private.sock", unit_tmpdir());
+    snprintf(address, sizeof address, "unix:%s", path);
+    umask(0);
+    EXPECT_EQ(acceptor_open_private(w, address, take, "arg", &a), 0);
+    EXPECT_EQ(stat(path, &st), 0);
+    EXPECT_EQ(st.st_mode & 0777, 0600);
+    close(dial_unix(path));
+    accept_next(1);
+    acceptor_close(a);
+    EXPECT_EQ(acceptor_open_private(w, "127.0.0.1:0", take, NULL, &a), E_INVALID);
+    worker_free(w);
+}

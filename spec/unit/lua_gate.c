@@ -54,7 +54,7 @@ static void setup(void *arg)
 {
     struct rig *r = arg;
     char *why = NULL;
-    if (gate_load(r->path, MEMORY, &r->gate, &why) != 0)
+    if (gate_load(r->path, MEMORY, r->worker, &r->gate, &why) != 0)
         unit_fail(__FILE__, __LINE__, "%s", why);
     r->server = http_server_new(r->worker, &r->config.limits, gate_handler(r->gate));
 }
@@ -158,6 +158,63 @@ TEST("lua gate: a client that leaves in its body leaves nothing behind")
     fd = rig_connect(&r);
     peer_say(fd, "GET /notes/b HTTP/1.1\r\nHost: h\r\n\r\n");
     peer_expect(fd, 404, "{\"errors\":[{\"code\":\"UNKNOWN\"}]}");
+    close(fd);
+    rig_stop(&r);
+}
+
+/* What the case asks of the worker's thread while a request waits there. */
+struct visit_rig {
+    struct rig *rig;
+    struct call call;
+    struct gate_task task;
+    bool over;
+    sem_t told, retired;
+};
+
+static void on_over(void *arg)
+{
+    struct visit_rig *v = arg;
+    v->over = true;
+    sem_post(&v->retired);
+}
+
+static void look_and_retire(struct call *c)
+{
+    struct visit_rig *v = CONTAINER(c, struct visit_rig, call);
+    struct gate_task two[2];
+    EXPECT_EQ(gate_tasks(v->rig->gate, two, 2), 1);
+    EXPECT_EQ(gate_tasks(v->rig->gate, &v->task, 0), 0);
+    EXPECT(gate_memory(v->rig->gate) > 0);
+    v->task = two[0];
+    gate_retire(v->rig->gate, on_over, v);
+    EXPECT(!v->over);
+    sem_post(&v->told);
+}
+
+TEST("lua gate: tells what a request waits for, and when the last one has ended")
+{
+    static struct rig r;
+    static struct visit_rig v = {.rig = &r, .call = {.fn = look_and_retire}};
+    rig_start(&r);
+    sem_init(&v.told, 0, 0);
+    sem_init(&v.retired, 0, 0);
+    int fd = rig_connect(&r);
+    peer_say(fd, "PUT /notes/b HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                 "Content-Length: 5\r\n\r\n");
+    char line[25];
+    EXPECT_EQ(recv(fd, line, sizeof line, MSG_WAITALL), sizeof line); /* 100 Continue */
+    worker_post(r.worker, &v.call);
+    peer_wait(&v.told);
+    EXPECT_STR(v.task.method, "PUT");
+    EXPECT_STR(v.task.path, "/notes/b");
+    EXPECT_STR(v.task.user, "");
+    EXPECT_STR(v.task.wait, "stream:into");
+    EXPECT_EQ(strlen(v.task.id), 16);
+    EXPECT(strstr(v.task.trace, "gate.lua:7: in function"));
+    EXPECT(v.task.began && v.task.since >= v.task.began);
+    peer_say(fd, "hello");
+    peer_expect(fd, 201, "{\"size\":5}");
+    peer_wait(&v.retired);
     close(fd);
     rig_stop(&r);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the running gateway: what serve.c, listeners.c, reload.c, survey.c and status.c
+ * share. For these files only.
+ *
+ * All of it belongs to the main thread, except that a worker owns the list of tenures in
+ * its crew, and a report while the worker is asked. What crosses is a posted call, and
+ * while it is on its way its owner leaves it alone.
+ */
+#ifndef SERVING_H
+#define SERVING_H
+
+#include "base/base.h"
+#include "base/list.h"
+#include "control.h"
+#include "loop/loop.h"
+#include "lua/gate.h"
+
+#include <semaphore.h>
+
+#define GENERATIONS_MAX 3 /* of the script that may be in use at once */
+
+struct serving;
+struct reload;
+struct survey;
+struct json_t;
+
+/* The script as one load found it: its configuration, and a gate for each worker. It is
+ * in use until the last request that began in it has ended. */
+struct generation {
+    struct list link; /* among the serving's, the oldest first */
+    struct serving *serving;
+    unsigned number;
+    uint64_t loaded; /* clock_wall() */
+    struct gate_config config;
+    struct tenure *tenures; /* one for each crew */
+    size_t entered, left;   /* of them */
+};
+
+/* One generation in one worker. */
+struct tenure {
+    struct list link; /* among the crew's, the oldest first */
+    struct generation *generation;
+    struct crew *crew;
+    struct gate *gate;                /* the worker's from `enter` to `left` */
+    struct call enter, entered, left; /* to the worker, and twice back */
+};
+
+/* What a worker says about itself. */
+struct report {
+    unsigned survey; /* which one asked */
+    size_t connections;
+    size_t n_gates;
+    struct {
+        unsigned generation;
+        size_t requests, memory;
+    } gates[GENERATIONS_MAX];
+    size_t max_tasks; /* 0: tasks are not asked for */
+    size_t n_tasks;
+    struct gate_task *tasks; /* owned; those of the first gate first */
+};
+
+struct crew { /* one worker and what runs on it */
+    struct serving *serving;
+    struct worker *worker;
+    char name[32];
+    struct http_server *http;
+    struct list tenures;            /* the newest gets all new requests */
+    struct call drain, abort, gone; /* to the worker, the worker, and back to main */
+    struct call ask, told;          /* to the worker, and back */
+    struct report report;
+    bool asked; /* the report is out, perhaps since an earlier survey */
+};
+
+struct serving {
+    const char *script;
+    uint64_t began; /* clock_now() */
+    struct worker *main;
+    struct crew *crews;
+    size_t n_crews, drained;
+    struct list listeners, addresses;
+    struct list generations; /* in use, the oldest first */
+    struct reload *reload;
+    struct survey *survey;
+    struct control *control;
+    struct event *signals[3];
+    sem_t ready; /* a worker has set up, or failed to */
+    int stops;   /* how often we were asked to stop */
+};
+
+/* The one that new requests go to. */
+static inline struct generation *serving_newest(struct serving *s)
+{
+    return CONTAINER(s->generations.prev, struct generation, link);
+}
+
+/* serve.c: ends the main loop once every crew has drained and no reload is under way. */
+void serving_end(struct serving *s);
+
+/* listeners.c */
+/* Opens what the list of addresses has and is not open. On failure nothing has changed,
+ * and *why is owned. listeners_settle must follow: it closes what the list has not. */
+int listeners_open(struct serving *s, const struct gate_config *config, char **why);
+void listeners_settle(struct serving *s);
+void listeners_close(struct serving *s);
+/* The i-th address that is open, "http://…" or "unix:…"; an owned text, or NULL. */
+char *listeners_name(struct serving *s, size_t i);
+void listeners_free(struct serving *s);
+
+/* reload.c */
+/* The first generation; it takes the configuration. Its gates are loaded by the workers
+ * that will run them. */
+void reload_init(struct serving *s, struct gate_config *config);
+/* The worker's own part of it. */
+void tenure_enter(struct tenure *t);
+/* Loads the script anew, or says why not: to the call, or, if it is NULL (a signal), to
+ * the log alone. */
+void reload_ask(struct serving *s, struct control_call *call);
+bool reload_runs(const struct serving *s);
+/* Why the newest reload was refused, and when (clock_wall()); NULL if it was not. */
+const char *reload_refused(const struct serving *s, uint64_t *when);
+/* After the workers and the pool have ended. */
+void reload_fini(struct serving *s);
+
+/* survey.c: asks every worker for its report, waits a second for it, and answers. */
+void survey_init(struct serving *s);
+void survey_ask(struct serving *s, struct control_call *call, bool tasks);
+/* Whether the crew's report answers the survey that is being answered. */
+bool survey_told(const struct crew *c);
+void survey_fini(struct serving *s);
+
+/* status.c: the answers, as owned JSON text, from the reports of a survey */
+char *status_text(struct serving *s);
+char *tasks_text(struct serving *s);
+/* Text that may not be UTF-8: then every byte that is not ASCII becomes '?'. */
+struct json_t *status_string(const char *text);
+
+#endif
