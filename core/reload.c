@@ -92,6 +92,16 @@ void tenure_enter(struct tenure *t)
     }
 }
 
+void tenures_end(struct crew *c)
+{
+    while (!list_empty(&c->tenures)) {
+        struct tenure *t = CONTAINER(c->tenures.next, struct tenure, link);
+        list_remove(&t->link);
+        gate_free(t->gate);
+        t->gate = NULL;
+    }
+}
+
 static void on_entered(struct call *c);
 
 static struct generation *generation_new(struct serving *s)

@@ -74,12 +74,12 @@ static void crew_setup(void *arg)
     sem_post(&s->ready);
 }
 
-/* The gates are left to reload_fini. */
 static void crew_teardown(void *arg)
 {
     struct crew *c = arg;
     if (c->http)
         http_server_free(c->http);
+    tenures_end(c);
 }
 
 static void on_stop(evutil_socket_t number, short events, void *arg)

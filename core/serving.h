@@ -113,6 +113,8 @@ void listeners_free(struct serving *s);
 void reload_init(struct serving *s, struct gate_config *config);
 /* The worker's own part of it. */
 void tenure_enter(struct tenure *t);
+/* At the worker's end: a VM that has run on a thread is freed by it. */
+void tenures_end(struct crew *c);
 /* Loads the script anew, or says why not: to the call, or, if it is NULL (a signal), to
  * the log alone. */
 void reload_ask(struct serving *s, struct control_call *call);

@@ -10,7 +10,7 @@ local unix = require "socket.unix"
 
 local SCRIPT = [[
   local gate = require "tidegate"
-  gate.config { listen = gate.env("TIDEGATE_LISTEN"), workers = 1 }
+  gate.config { listen = gate.env("TIDEGATE_LISTEN"), workers = 1, limits = { slice = "10s" } }
   local mem = gate.store.mem { name = "slow", delay = "20s" }
   local app = gate.app {}
   app:get("/", function() return gate.reply(200, "ok") end)

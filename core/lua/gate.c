@@ -151,12 +151,22 @@ static int push_dispatch(lua_State *L, struct task *t)
 static void log_death(struct task *t, const struct visit *v, int status)
 {
     const char *what = "it yielded outside of a wait, or raised what is no message";
-    if (status == LUA_ERRMEM)
+    char slice[64];
+    if (t->stopped) {
+        snprintf(slice, sizeof slice, "the handler ran longer than %.0fms (limits.slice)",
+                 (double)t->vm->watch.limit / 1e6);
+        what = slice;
+    } else if (status == LUA_ERRMEM) {
         what = "not enough memory (limits.script)";
-    else if (lua_type(t->L, -1) == LUA_TSTRING)
+    } else if (lua_type(t->L, -1) == LUA_TSTRING) {
         what = lua_tostring(t->L, -1);
-    LOG_FIELDS(LOG_ERROR, "request failed", {"error", span_of(what)},
-               {"id", span_of(v->req->id)});
+    }
+    const struct log_field fields[] = {
+        {"error", span_of(what)},
+        {"id", span_of(v->req->id)},
+        {"trace", span_of(t->stopped ? t->stopped : "")},
+    };
+    log_fields(LOG_ERROR, "request failed", fields, t->stopped ? 3 : 2);
 }
 
 static void reply_internal(struct req *q)
@@ -176,7 +186,7 @@ static void task_ended(struct task *t, int status)
         log_death(t, v, status);
     if (!ready)
         source_close(v->reply.source);
-    v->exhausted = status == LUA_ERRMEM;
+    v->exhausted = status == LUA_ERRMEM || t->stopped;
     if (ready)
         req_reply(q, &v->reply);
     else
@@ -252,6 +262,9 @@ static int keep_dispatch(lua_State *L)
     if (!lua_isfunction(L, -1))
         return luaL_error(L, "the script does not call gate.serve");
     g->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.config");
+    g->vm->watch.limit = number_of(L, "slice");
+    g->vm->wait_max = number_of(L, "wait");
     return 0;
 }
 

@@ -58,12 +58,13 @@ static int l_log(lua_State *L)
 }
 
 /* core.mistake(error) → error: the handler of xpcall. A typed error passes through; for
- * anything else a line with the traceback is written, and false is what remains. */
+ * anything else a line with the traceback is written, and false is what remains. Of code
+ * that is being stopped, the end of its task will tell. */
 static int l_mistake(lua_State *L)
 {
     struct log_field fields[3];
     lua_settop(L, 1);
-    if (lua_istable(L, 1))
+    if (lua_istable(L, 1) || vm_of(L)->watch.hooked)
         return 1;
     const char *message = lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1);
     luaL_traceback(L, L, NULL, 1);

@@ -13,6 +13,18 @@
 
 #define TEXT_MAX (UINT64_C(64) << 20)
 
+/* Whether a pipe has got on since it was asked before. Who waits for the client's bytes
+ * is not to blame: the client has a deadline of its own (limits.stall). */
+static bool pipe_moves(const struct pipe *p, const struct stream_hold *from,
+                       uint64_t *seen)
+{
+    const struct sink *sink = p->lanes[0].sink;
+    uint64_t at = p->taken + p->freed + (sink ? sink->moved : 0);
+    bool moves = at != *seen || (from->body && p->pulling);
+    *seen = at;
+    return moves;
+}
+
 /* What `into` was asked to compute, read before anything is started. */
 struct plan {
     bool wanted[DIGEST_ALGS];
@@ -27,6 +39,7 @@ struct into_wait {
     struct task *task;
     struct stream_hold *from;
     struct sink_hold *to; /* NULL: the bytes are only hashed */
+    uint64_t seen;        /* by pipe_moves */
     bool hashed[DIGEST_ALGS];
     struct hash_observer hashes[DIGEST_ALGS];
 };
@@ -49,6 +62,12 @@ static void into_done(struct pipe *p)
 static void into_cancel(void *room)
 {
     pipe_cancel(&((struct into_wait *)room)->pipe, E_CANCELLED);
+}
+
+static bool into_moves(void *room)
+{
+    struct into_wait *w = room;
+    return pipe_moves(&w->pipe, w->from, &w->seen);
 }
 
 static void push_digests(lua_State *L, const struct into_wait *w)
@@ -199,8 +218,10 @@ static int l_into(lua_State *L)
     w->to = sink;
     pipe_init(&w->pipe, w->from->source, sink ? sink->sink : NULL, into_done);
     w->pipe.limit = limit;
+    w->seen = 0;
     observe(w, &p);
     task_arm(t, &kind);
+    t->moves = into_moves;
     pipe_start(&w->pipe);
     return task_wait(L, t);
 }
@@ -209,6 +230,7 @@ struct text_wait {
     struct pipe pipe;
     struct task *task;
     struct stream_hold *from;
+    uint64_t seen; /* by pipe_moves */
     struct memory_sink sink;
 };
 
@@ -222,6 +244,12 @@ static void text_done(struct pipe *p)
 static void text_cancel(void *room)
 {
     pipe_cancel(&((struct text_wait *)room)->pipe, E_CANCELLED);
+}
+
+static bool text_moves(void *room)
+{
+    struct text_wait *w = room;
+    return pipe_moves(&w->pipe, w->from, &w->seen);
 }
 
 static int text_result(lua_State *L, void *room)
@@ -257,7 +285,9 @@ static int l_text(lua_State *L)
     memory_sink_init(&w->sink, (size_t)limit);
     pipe_init(&w->pipe, w->from->source, &w->sink.sink, text_done);
     w->pipe.limit = (uint64_t)limit;
+    w->seen = 0;
     task_arm(t, &kind);
+    t->moves = text_moves;
     pipe_start(&w->pipe);
     return task_wait(L, t);
 }

@@ -74,6 +74,7 @@ static void forget_modules(lua_State *L)
 void sandbox_apply(lua_State *L)
 {
     forget_modules(L);
+    guard_apply(L);
     reduce(L, "os", of_os);
     reduce(L, "debug", of_debug);
     lua_getglobal(L, "string");

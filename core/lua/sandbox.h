@@ -12,4 +12,7 @@
  * read or to make an undeclared one is an error that names it. Raises. */
 void sandbox_apply(lua_State *L);
 
+/* Part of it: coroutines and xpcall that cannot get away from the watchdog. Raises. */
+void guard_apply(lua_State *L);
+
 #endif

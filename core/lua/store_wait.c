@@ -38,6 +38,17 @@ static void wait_cancel(void *room)
     op_cancel(&((struct store_wait *)room)->op);
 }
 
+static void wait_leave(void *room, struct task *heir)
+{
+    struct store_wait *w = room;
+    w->task = heir;
+    if (!w->sink)
+        return;
+    list_remove(&w->sink->hold.link);
+    list_append(&heir->holds, &w->sink->hold.link);
+    w->sink->hold.task = heir;
+}
+
 /* A source or sink that nobody took is closed by becoming a hold, which the end of the
  * task releases. */
 static void wait_drop(void *room)
@@ -209,6 +220,7 @@ static struct store_wait *wait_begin(lua_State *L, enum store_verb verb,
     w->n_keys = w->meta_n = 0;
     w->sink = NULL;
     task_arm(t, kind);
+    t->leave = wait_leave;
     if (keyed && !(w->op.key = key_at(L, 2, w->prefix, w->key))) {
         w->op.rc = E_INVALID;
         return NULL;

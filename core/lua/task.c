@@ -3,9 +3,14 @@
 #include "http/parse.h"
 #include "loop/worker.h"
 #include "lua/box.h"
+#include "lua/watch.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#define TRACE_LEVELS 16
+#define TRACE_MAX 1024
 
 struct start {
     struct task *task;
@@ -40,18 +45,36 @@ static void finish(struct task *t, int status)
     t->ended(t, status);
 }
 
-/* The one lua_resume. A coroutine that stands still without a wait was stopped by a
- * coroutine.yield of the script, which nobody will ever answer. */
+/* All waits may last equally long, so the list of them is in the order of their ends. */
+static void begin_wait(struct task *t)
+{
+    struct vm *vm = t->vm;
+    t->timed_out = false;
+    if (!vm->wait_max || t->cancelled)
+        return;
+    t->due = worker_now(vm->worker) + vm->wait_max;
+    if (list_empty(&vm->waiting))
+        timer_set(&vm->patience, t->due);
+    list_append(&vm->waiting, &t->link);
+}
+
+/* The one lua_resume. A coroutine that stands still without a wait did so by a
+ * coroutine.yield of the script, which nobody will ever answer, or was stopped. */
 static void resume(struct task *t, int n)
 {
     struct vm *vm = t->vm;
     vm->running = t;
     t->waiting = false;
+    vm->stack = __builtin_frame_address(0);
+    watch_enter(&vm->watch);
     int status = lua_resume(t->L, n);
+    watch_leave(&vm->watch);
     vm->running = NULL;
     t->since = vm->worker ? worker_now(vm->worker) : 0;
-    if (status == LUA_YIELD && t->waiting)
+    if (status == LUA_YIELD && t->waiting && !t->stopped) {
+        begin_wait(t);
         return;
+    }
     finish(t, status == LUA_YIELD ? LUA_ERRRUN : status);
 }
 
@@ -69,17 +92,99 @@ static struct task *task_get(struct vm *vm)
     t->vm = vm;
     t->ref = LUA_NOREF;
     t->kind = NULL;
-    t->waiting = t->cancelled = t->over = false;
+    t->waiting = t->cancelled = t->timed_out = t->is_heir = t->over = false;
+    t->stopped = NULL;
     list_init(&t->holds);
     return t;
 }
 
 static void task_put(struct task *t)
 {
+    free(t->stopped);
     luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->ref);
     list_append(&t->vm->idle, &t->link);
     t->L = NULL;
     POISON(t);
+}
+
+static int pin(lua_State *L)
+{
+    struct task **pair = lua_touserdata(L, 1);
+    lua_State *from = pair[0]->L, *to = lua_newthread(L);
+    int n = lua_gettop(from);
+    luaL_checkstack(to, n, "wait");
+    pair[1]->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_xmove(from, to, n);
+    return 0;
+}
+
+static int late(lua_State *L, void *room)
+{
+    (void)room;
+    return task_failure(L, E_TIMEOUT);
+}
+
+/* An operation that does not end in time may never do (a disk that hangs), and its memory
+ * must stay. An heir gets the room, and what the operation borrows from the stack; t can
+ * go on. False when there is no memory to do so. */
+static bool leave_behind(struct task *t)
+{
+    static const struct wait_kind kind = {.name = "late", .result = late};
+    struct vm *vm = t->vm;
+    struct task *heir = task_get(vm), *pair[] = {t, heir};
+    if (vm_protect(vm, pin, pair, NULL) != 0) {
+        task_put(heir);
+        return false;
+    }
+    void *room = heir->room;
+    size_t room_n = heir->room_n;
+    heir->is_heir = heir->waiting = true;
+    heir->kind = t->kind;
+    heir->room = t->room;
+    heir->room_n = t->room_n;
+    t->kind = &kind;
+    t->room = room;
+    t->room_n = room_n;
+    t->leave(heir->room, heir);
+    vm->n_heirs++;
+    heir->kind->cancel(heir->room);
+    return true;
+}
+
+/* The operation is over after all; nobody asks for its result. */
+static void bury(struct task *heir)
+{
+    struct vm *vm = heir->vm;
+    drop_wait(heir);
+    hold_release_all(heir);
+    task_put(heir);
+    vm->n_heirs--;
+    if (vm->n_heirs == 0 && vm->doomed)
+        vm_free(vm);
+}
+
+void task_late(struct timer *timer)
+{
+    struct vm *vm = CONTAINER(timer, struct vm, patience);
+    uint64_t now = worker_now(vm->worker);
+    while (!list_empty(&vm->waiting)) {
+        struct task *t = CONTAINER(vm->waiting.next, struct task, link);
+        if (t->due > now) {
+            timer_set(timer, t->due);
+            return;
+        }
+        list_remove(&t->link);
+        if (t->moves && t->moves(t->room)) {
+            t->due = now + vm->wait_max;
+            list_append(&vm->waiting, &t->link);
+            continue;
+        }
+        t->timed_out = true;
+        if (t->leave && leave_behind(t))
+            resume(t, 0);
+        else if (t->kind->cancel)
+            t->kind->cancel(t->room);
+    }
 }
 
 int task_start(struct vm *vm, int (*push)(lua_State *L, struct task *t),
@@ -153,6 +258,8 @@ void *task_room(struct task *t, size_t n)
 void task_arm(struct task *t, const struct wait_kind *kind)
 {
     t->kind = kind;
+    t->moves = NULL;
+    t->leave = NULL;
 }
 
 /* The one lua_yield. Yielding all arguments leaves them on the stack. */
@@ -166,7 +273,11 @@ void task_wake(struct task *t)
 {
     CHECK(t, TASK_MAGIC);
     assert(t->waiting);
-    resume(t, 0);
+    list_remove(&t->link);
+    if (t->is_heir)
+        bury(t);
+    else
+        resume(t, 0);
 }
 
 void task_cancel(struct task *t)
@@ -175,13 +286,48 @@ void task_cancel(struct task *t)
     if (t->cancelled || t->over)
         return;
     t->cancelled = true;
+    list_remove(&t->link);
     if (t->waiting && t->kind->cancel)
         t->kind->cancel(t->room);
 }
 
+/* "file:line" of each function that runs, the innermost first, as luaL_traceback writes
+ * them; but this must not need memory of the VM, which may have none left. */
+static char *trace(lua_State *L)
+{
+    char text[TRACE_MAX];
+    size_t n = (size_t)snprintf(text, sizeof text, "stack traceback:");
+    lua_Debug ar;
+    for (int i = 0; i < TRACE_LEVELS && lua_getstack(L, i, &ar) && n < sizeof text; i++) {
+        lua_getinfo(L, "Sl", &ar);
+        n += (size_t)snprintf(text + n, sizeof text - n, "\n\t%s:%d:", ar.short_src,
+                              ar.currentline);
+    }
+    return xstrdup(text);
+}
+
+void task_stop(lua_State *L, lua_Debug *ar)
+{
+    struct vm *vm = vm_of(L);
+    struct task *t = vm->running;
+    (void)ar;
+    if (!t)
+        vm_error(L, "the script worked for more than %g s before it was loaded",
+                 (double)vm->watch.limit / 1e9);
+    if (!t->stopped)
+        t->stopped = trace(L);
+    if (t->L != L || !lua_isyieldable(L))
+        vm_error(L, "the handler ran longer than %.0fms (limits.slice)",
+                 (double)vm->watch.limit / 1e6);
+    task_wait(L, t);
+}
+
 int task_failure(lua_State *L, int rc)
 {
+    const struct task *t = vm_of(L)->running;
     bool fault = rc < -8192;
+    if (rc == E_CANCELLED && t && t->timed_out && !t->cancelled)
+        rc = E_TIMEOUT;
     if (rc < 0 && rc >= -4096)
         rc = err_from_errno(-rc);
     lua_pushboolean(L, 0);

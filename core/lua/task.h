@@ -18,6 +18,15 @@
  * CANCELLED, and so does every later wait: a script may catch the error and clean up, but
  * it cannot wait.
  *
+ * Deadlines. A wait that lasts longer than vm->wait_max is asked to stop in the same way
+ * and says TIMEOUT; the task goes on and may wait again. Where the kind allows it
+ * (t->leave), the task does not wait for that to happen: an heir, a task that runs no
+ * code, keeps the room until the operation is over. Otherwise an operation that cannot be
+ * stopped keeps its task as long as it takes.
+ *
+ * A slice that is late (watch.h) is stopped by task_stop: the coroutine yields for ever,
+ * which no pcall of the script can catch, and the task is over.
+ *
  * Holds are what the task has open: sources, sinks, the request. They are released, the
  * newest first, when the coroutine has ended (box.h).
  */
@@ -50,7 +59,15 @@ struct task {
     void *room;
     size_t room_n;
     uint64_t since; /* clock_now() when the coroutine last stood still */
-    bool waiting, cancelled, over;
+    /* Whether the wait has got on since this was asked before: then it has not lasted too
+     * long yet. NULL: it has. task_arm resets it. */
+    bool (*moves)(void *room);
+    /* Makes the operation answer to the heir instead. NULL: impossible. task_arm resets
+     * it. */
+    void (*leave)(void *room, struct task *heir);
+    uint64_t due; /* when the wait will have lasted too long */
+    bool waiting, cancelled, timed_out, is_heir, over;
+    char *stopped; /* where its code was when the watchdog stopped it; or NULL */
 };
 
 /* Starts a coroutine: push(L, arg) pushes a function and its arguments on the main state
@@ -84,6 +101,11 @@ void task_wake(struct task *t);
 void task_cancel(struct task *t);
 /* Pushes false, name, message, status for an error code; returns 4. */
 int task_failure(lua_State *L, int rc);
+
+/* For the VM: the hook of a slice that is late, and the end of the time that the wait
+ * which began first may take. */
+void task_stop(lua_State *L, lua_Debug *ar);
+void task_late(struct timer *timer);
 
 /* core.result, core.pure */
 void l_task_open(lua_State *L);

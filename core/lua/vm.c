@@ -7,9 +7,19 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* bytes that a collection has to free before the system gets pages back */
+#define TRIM_LEAST ((size_t)8 << 20)
+
+static void *vm_refuse(struct vm *vm)
+{
+    vm->refused = true;
+    return NULL;
+}
 
 /* Refuses what would pass the cap. LuaJIT raises "not enough memory" where the allocation
  * was asked for; shrinking and freeing always succeed. */
@@ -22,7 +32,7 @@ static void *vm_alloc(void *arg, void *p, size_t had, size_t want)
         return NULL;
     }
     if (want > had && vm->used + (want - had) > vm->limit)
-        return NULL;
+        return vm_refuse(vm);
     void *q = realloc(p, want);
     if (q)
         vm->used += want - had;
@@ -52,7 +62,10 @@ int vm_new(size_t memory, struct worker *w, lua_CFunction core, struct vm **out)
     vm->limit = memory;
     vm->worker = w;
     list_init(&vm->idle);
+    list_init(&vm->waiting);
+    timer_init(&vm->patience, w, task_late);
     vm->L = lua_newstate(vm_alloc, vm);
+    watch_init(&vm->watch, vm->L, task_stop, w, VM_LOAD_LIMIT);
     if (!vm->L || vm_protect(vm, setup, &core, NULL) != 0) {
         vm_free(vm);
         return E_NO_SPACE;
@@ -66,8 +79,13 @@ void vm_free(struct vm *vm)
     if (!vm)
         return;
     CHECK(vm, VM_MAGIC);
+    vm->doomed = true;
+    if (vm->n_heirs > 0)
+        return;
     task_forget(vm);
     vm_hold(vm, NULL, NULL);
+    watch_unbind(&vm->watch);
+    timer_fini(&vm->patience);
     if (vm->L)
         lua_close(vm->L);
     for (size_t i = 0; i < vm->n_stores; i++)
@@ -154,7 +172,11 @@ static int run(lua_State *L)
 static int vm_run(struct vm *vm, struct run *r, char **why)
 {
     vm->loading = true;
+    vm->stack = __builtin_frame_address(0);
+    watch_enter(&vm->watch);
     int rc = vm_protect(vm, run, r, why);
+    watch_leave(&vm->watch);
+    watch_unbind(&vm->watch); /* tasks may come to run on another thread */
     vm->loading = false;
     vm->module = NULL;
     vm->pure = NULL;
@@ -193,11 +215,14 @@ static int collect(lua_State *L)
 void vm_settle(struct vm *vm, bool exhausted)
 {
     bool near = vm->used > vm->limit / 4 * 3 && vm->used > vm->kept + vm->limit / 8;
-    if (!exhausted && !near)
+    if (!exhausted && !vm->refused && !near)
         return;
-    size_t limit = vm->limit;
+    size_t limit = vm->limit, before = vm->used;
     vm->limit = SIZE_MAX; /* to collect takes a little memory itself */
     vm_protect(vm, collect, NULL, NULL);
     vm->limit = limit;
     vm->kept = vm->used;
+    vm->refused = false;
+    if (before > vm->used && before - vm->used > TRIM_LEAST)
+        malloc_trim(0);
 }

@@ -11,11 +11,15 @@
 #define LUA_VM_H
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/list.h"
+#include "loop/timer.h"
+#include "lua/watch.h"
 
 #include <lua.h>
 
 #define VM_MAGIC 0x10A50000U
+#define VM_LOAD_LIMIT (10 * NS_PER_S) /* of CPU time, for the script's first run */
 
 struct store;
 struct task;
@@ -29,12 +33,20 @@ struct vm {
 
     struct worker *worker; /* NULL in a trial */
     struct task *running;  /* whose coroutine runs now */
+    const char *stack;     /* C's, where this slice began */
     bool loading;          /* the script runs for the first time */
     const char *pure;      /* name of the pure function that runs, or NULL */
     const char *module;    /* what `require` loads now, or NULL */
+    struct watch watch;    /* its limit is that of loading until somebody changes it */
     char *folder;          /* of the script; NULL without one */
 
     struct list idle;      /* tasks to be used again */
+    struct list waiting;   /* tasks, those first whose wait began first */
+    struct timer patience; /* until the first of them has waited too long */
+    uint64_t wait_max;     /* ns; 0: for ever */
+    size_t n_heirs;        /* operations that nobody waits for any more */
+    bool doomed;           /* to be freed with the last of them */
+    bool refused;          /* memory, since it was settled last */
     struct store **stores; /* counted references */
     size_t n_stores;
 
@@ -46,7 +58,8 @@ struct vm {
  * "tidegate.core"` gives to built-in modules. 0, or E_NO_SPACE when memory is too little
  * to begin with. */
 int vm_new(size_t memory, struct worker *w, lua_CFunction core, struct vm **out);
-/* No task may be left. Accepts NULL. */
+/* No task may be left. Memory that operations still use goes when they are over. Accepts
+ * NULL. */
 void vm_free(struct vm *vm);
 /* The VM of a state; any coroutine of it will do. */
 struct vm *vm_of(lua_State *L);

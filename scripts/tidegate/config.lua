@@ -15,6 +15,8 @@ local CONFIG = {
     idle = { "duration", default = 75, min = 0.01 },
     stall = { "duration", default = 30, min = 0.01 },
     response = { "duration", default = 3600, min = 0.01 },
+    slice = { "duration", default = 0.2, min = 0.01, max = 60 },
+    wait = { "duration", default = 60, min = 0.01 },
     script = { "size", default = 128 * 2 ^ 20, min = 4 * 2 ^ 20, max = 2 ^ 40 },
     buffers = { "size", default = 256 * 2 ^ 20, min = 2 * 2 ^ 20, max = 2 ^ 40 },
   } },
@@ -33,7 +35,8 @@ local function declare(o)
   core.declare("config", {
     listen = o.listen, workers = o.workers, io_threads = o.io_threads,
     head = limits.head * 1e9, idle = limits.idle * 1e9, stall = limits.stall * 1e9,
-    response = limits.response * 1e9, script = limits.script, buffers = limits.buffers,
+    response = limits.response * 1e9, slice = limits.slice * 1e9, wait = limits.wait * 1e9,
+    script = limits.script, buffers = limits.buffers,
     log_level = LEVEL[o.log.level], log_json = o.log.format == "json" and 1 or 0,
   })
 end
