@@ -153,6 +153,8 @@ describe("the control socket", function()
     local silent = {}
     for i = 1, 40 do silent[i] = dial(g) end -- more than there is room for
     for _, one in ipairs(silent) do one:close() end
+    local deadline = socket.gettime() + 20 -- it has to see first that they are gone
+    while not g:command("status") and socket.gettime() < deadline do socket.sleep(0.01) end
     assert.equal(g.pid, g:tell("status").pid)
   end)
 

@@ -158,13 +158,14 @@ static int l_string_gmatch(lua_State *L)
     return 1;
 }
 
-/* The text that gsub builds, in a userdata at a fixed place of the stack: a luaL_Buffer
- * would take 8 KiB of C's stack through every call into Lua. */
+/* The text that gsub builds; a long one in a userdata at a fixed place of the Lua stack,
+ * because a luaL_Buffer would take 8 KiB of C's through every call into Lua. */
 struct result {
     lua_State *L;
     int idx;
     char *p;
     size_t n, room;
+    char first[256];
 };
 
 static void add(struct result *r, const char *p, size_t n)
@@ -172,8 +173,7 @@ static void add(struct result *r, const char *p, size_t n)
     if (n > r->room - r->n) {
         size_t room = r->n + n + r->room;
         char *more = lua_newuserdata(r->L, room);
-        if (r->n)
-            memcpy(more, r->p, r->n);
+        memcpy(more, r->p, r->n);
         lua_replace(r->L, r->idx);
         r->p = more;
         r->room = room;
@@ -247,7 +247,12 @@ static int l_string_gsub(lua_State *L)
         return luaL_argerror(L, 3, "string/function/table expected");
     lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)subject.n + 1), n = 0;
     lua_settop(L, 4);
-    struct result r = {L, 4, NULL, 0, 0};
+    struct result r;
+    r.L = L;
+    r.idx = 4;
+    r.p = r.first;
+    r.n = 0;
+    r.room = sizeof r.first;
     if (!by.p) {
         luaL_checkstack(L, GSUB_SLOTS, "gsub");
         lua_settop(L, GSUB_SLOTS);

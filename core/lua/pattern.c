@@ -6,23 +6,11 @@
  * the rest of the pattern, would leave the depth to the C stack.
  *
  * The pattern is read as it is matched, because a fault counts only where matching gets
- * there. Of what is read only sets are remembered: they are long and met again at every
- * place of the subject.
+ * there.
  */
-#include "lua/pattern.h"
+#include "lua/pattern_item.h"
 
 #include <string.h>
-
-enum item_kind { ITEM_BYTE, ITEM_ANY, ITEM_SET };
-
-/* What matches one byte. */
-struct item {
-    enum item_kind kind;
-    uint8_t byte;
-    bool flip; /* all bytes that are not in the set */
-    const uint64_t *bits;
-    const uint8_t *end; /* behind it, in the pattern */
-};
 
 enum frame_kind {
     FRAME_OPENED, /* the newest capture */
@@ -49,183 +37,11 @@ struct search {
 /* What became of a step; faults are negative. */
 enum { NONE, FOUND, STUCK, ON };
 
-/* The classes of the C locale, by their letter. Of bytes from 128 on there is none. */
-static const uint64_t classes[26][4] = {
-#define CLASS(letter, low, high) [letter - 'a'] = {UINT64_C(low), UINT64_C(high), 0, 0}
-    CLASS('a', 0, 0x07fffffe07fffffe),
-    CLASS('c', 0xffffffff, 0x8000000000000000),
-    CLASS('d', 0x03ff000000000000, 0),
-    CLASS('g', 0xfffffffe00000000, 0x7fffffffffffffff),
-    CLASS('l', 0, 0x07fffffe00000000),
-    CLASS('p', 0xfc00fffe00000000, 0x78000001f8000001),
-    CLASS('s', 0x100003e00, 0),
-    CLASS('u', 0, 0x07fffffe),
-    CLASS('w', 0x03ff000000000000, 0x07fffffe07fffffe),
-    CLASS('x', 0x03ff000000000000, 0x0000007e0000007e),
-    CLASS('z', 1, 0),
-#undef CLASS
-};
-
-static bool in_bits(const uint64_t *bits, uint8_t c)
-{
-    return bits[c >> 6] >> (c & 63) & 1;
-}
-
-/* The class that a letter behind '%' names, or NULL: then it stands for itself. Capitals
- * mean all that is not in the class. */
-static const uint64_t *class_of(uint8_t letter, bool *flip)
-{
-    static const uint64_t letters = 0x07fffffe;
-    if (letter < 64 || letter >= 128 || !(letters >> (letter & 31) & 1))
-        return NULL;
-    const uint64_t *bits = classes[(letter & 31) - 1];
-    *flip = !(letter & 32);
-    return bits[0] | bits[1] ? bits : NULL;
-}
-
-static int fault(struct pattern *of, const char *what)
-{
-    of->fault = what;
-    return E_INVALID;
-}
-
-static void set_add(uint64_t *bits, uint8_t c)
-{
-    bits[c >> 6] |= UINT64_C(1) << (c & 63);
-}
-
-static void set_add_range(uint64_t *bits, uint8_t from, uint8_t to)
-{
-    for (int word = from >> 6; word <= to >> 6 && from <= to; word++) {
-        uint64_t mask = UINT64_MAX;
-        if (word == from >> 6)
-            mask &= UINT64_MAX << (from & 63);
-        if (word == to >> 6)
-            mask &= UINT64_MAX >> (63 - (to & 63));
-        bits[word] |= mask;
-    }
-}
-
-static void set_add_class(uint64_t *bits, uint8_t letter)
-{
-    bool flip;
-    const uint64_t *more = class_of(letter, &flip);
-    if (!more) {
-        set_add(bits, letter);
-        return;
-    }
-    for (int i = 0; i < 4; i++)
-        bits[i] |= flip ? ~more[i] : more[i];
-}
-
-/* The ']' that ends the set whose members begin at p: neither the first of them nor
- * behind a '%'. NULL: there is none. */
-static const uint8_t *set_end(const uint8_t *p, const uint8_t *end)
-{
-    const uint8_t *first = p;
-    while (p < end && (*p != ']' || p == first))
-        p += *p == '%' && end - p > 1 ? 2 : 1;
-    return p < end ? p : NULL;
-}
-
-/* The second end of a range is taken as it is, even a '%'. */
-static void set_fill(uint64_t *bits, const uint8_t *p, const uint8_t *end)
-{
-    memset(bits, 0, 4 * sizeof *bits);
-    while (p < end) {
-        if (*p == '%') {
-            set_add_class(bits, p[1]);
-            p += 2;
-        } else if (end - p > 2 && p[1] == '-') {
-            set_add_range(bits, p[0], p[2]);
-            p += 3;
-        } else {
-            set_add(bits, *p);
-            p++;
-        }
-    }
-}
-
-/* The set whose '[' is at p, read unless it is remembered. NULL: it has no end. */
-static const struct pattern_set *set_at(struct search *m, const uint8_t *p)
-{
-    struct pattern *of = m->of;
-    for (size_t i = 0; i < PATTERN_SETS && i < of->n_sets; i++)
-        if (of->sets[i].at == p)
-            return &of->sets[i];
-    const uint8_t *members = p + 1;
-    bool flip = members < m->p_end && *members == '^';
-    members += flip;
-    const uint8_t *end = set_end(members, m->p_end);
-    if (!end)
-        return NULL;
-    struct pattern_set *set = &of->sets[of->n_sets++ % PATTERN_SETS];
-    set->at = p;
-    set->end = end + 1;
-    set->flip = flip;
-    set_fill(set->bits, members, end);
-    of->left -= (end - p) / 4;
-    return set;
-}
-
-static int read_set(struct search *m, const uint8_t *p, struct item *out)
-{
-    const struct pattern_set *set = set_at(m, p);
-    if (!set)
-        return fault(m->of, "malformed pattern (missing ']')");
-    *out = (struct item){ITEM_SET, 0, set->flip, set->bits, set->end};
-    return 0;
-}
-
-static int read_item(struct search *m, const uint8_t *p, struct item *out)
-{
-    out->byte = *p;
-    out->end = p + 1;
-    out->kind = ITEM_BYTE;
-    if (*p == '.') {
-        out->kind = ITEM_ANY;
-    } else if (*p == '[') {
-        return read_set(m, p, out);
-    } else if (*p == '%') {
-        if (p + 1 == m->p_end)
-            return fault(m->of, "malformed pattern (ends with '%')");
-        out->byte = p[1];
-        out->end = p + 2;
-        out->bits = class_of(p[1], &out->flip);
-        if (out->bits)
-            out->kind = ITEM_SET;
-    }
-    return 0;
-}
-
-static bool item_has(const struct item *it, uint8_t c)
-{
-    if (it->kind == ITEM_BYTE)
-        return c == it->byte;
-    return it->kind == ITEM_ANY || in_bits(it->bits, c) != it->flip;
-}
-
-/* The end of the run of bytes that match. */
-static const uint8_t *item_run(const struct item *it, const uint8_t *s,
-                               const uint8_t *end)
-{
-    if (it->kind == ITEM_ANY)
-        return end;
-    if (it->kind == ITEM_BYTE) {
-        while (s < end && *s == it->byte)
-            s++;
-        return s;
-    }
-    while (s < end && in_bits(it->bits, *s) != it->flip)
-        s++;
-    return s;
-}
-
 /* Goes on with one more frame on the trail. */
 static int push(struct search *m, struct frame f)
 {
     if (m->depth == PATTERN_NESTING)
-        return fault(m->of, "pattern too complex");
+        return pattern_fault(m->of, "pattern too complex");
     m->trail[m->depth++] = f;
     return ON;
 }
@@ -235,7 +51,7 @@ static int open_capture(struct search *m)
     struct pattern *of = m->of;
     bool position = m->p + 1 < m->p_end && m->p[1] == ')';
     if (of->n_captures == PATTERN_CAPTURES)
-        return fault(of, "too many captures");
+        return pattern_fault(of, "too many captures");
     of->captures[of->n_captures++] =
         (struct span){(const char *)m->s, position ? CAPTURE_POSITION : CAPTURE_OPEN};
     m->p += position ? 2 : 1;
@@ -249,7 +65,7 @@ static int close_capture(struct search *m)
     while (i > 0 && of->captures[i - 1].n != CAPTURE_OPEN)
         i--;
     if (i == 0)
-        return fault(of, "invalid pattern capture");
+        return pattern_fault(of, "invalid pattern capture");
     struct span *c = &of->captures[i - 1];
     c->n = (size_t)((const char *)m->s - c->p);
     m->p++;
@@ -262,7 +78,7 @@ static int match_capture(struct search *m)
     struct pattern *of = m->of;
     size_t i = (size_t)m->p[1] - '1';
     if (m->p[1] == '0' || i >= of->n_captures || of->captures[i].n == CAPTURE_OPEN)
-        return fault(of, "invalid capture index");
+        return pattern_fault(of, "invalid capture index");
     struct span c = of->captures[i];
     if (c.n > (size_t)(m->s_end - m->s))
         return STUCK;
@@ -278,7 +94,7 @@ static int match_capture(struct search *m)
 static int match_balance(struct search *m)
 {
     if (m->p_end - m->p < 4)
-        return fault(m->of, "unbalanced pattern");
+        return pattern_fault(m->of, "unbalanced pattern");
     uint8_t opens = m->p[2], closes = m->p[3];
     if (m->s == m->s_end || *m->s != opens)
         return STUCK;
@@ -302,8 +118,8 @@ static int match_frontier(struct search *m)
 {
     struct item it;
     if (m->p_end - m->p < 3 || m->p[2] != '[')
-        return fault(m->of, "missing '[' after '%f' in pattern");
-    int rc = read_set(m, m->p + 2, &it);
+        return pattern_fault(m->of, "missing '[' after '%f' in pattern");
+    int rc = item_read_set(m->of, m->p + 2, &it);
     if (rc != 0)
         return rc;
     uint8_t before = m->s == m->s_begin ? 0 : m->s[-1];
@@ -332,7 +148,7 @@ static int match_item(struct search *m)
 {
     struct item it;
     const uint8_t *item = m->p, *here = m->s;
-    int rc = read_item(m, item, &it);
+    int rc = item_read(m->of, item, &it);
     if (rc != 0)
         return rc;
     uint8_t sign = it.end < m->p_end ? *it.end : 0;
@@ -380,7 +196,7 @@ static int advance(struct search *m)
 static bool take_more(struct search *m, struct frame *f)
 {
     struct item it;
-    if (f->s == m->s_end || read_item(m, f->p, &it) != 0 || !item_has(&it, *f->s))
+    if (f->s == m->s_end || item_read(m->of, f->p, &it) != 0 || !item_has(&it, *f->s))
         return false;
     m->s = ++f->s;
     m->p = it.end + 1;
@@ -480,9 +296,9 @@ int pattern_capture(struct pattern *p, size_t i, struct span *out)
         return 0;
     }
     if (i >= p->n_captures)
-        return fault(p, "invalid capture index");
+        return pattern_fault(p, "invalid capture index");
     if (p->captures[i].n == CAPTURE_OPEN)
-        return fault(p, "unfinished capture");
+        return pattern_fault(p, "unfinished capture");
     *out = p->captures[i];
     return 0;
 }

@@ -14,7 +14,7 @@
 /* A wait that ends when the case says so. */
 static struct task *sleeper;
 static int cancels, drops, ends, last_status;
-static char last_text[128];
+static char last_text[256];
 
 static int nap_result(lua_State *L, void *room)
 {
@@ -104,6 +104,29 @@ TEST("lua: a task waits, wakes and returns what the wait gave")
     EXPECT_STR(last_text, "43");
     task_free(t);
     vm_free(vm);
+}
+
+TEST("lua: a function that C calls may not wait, and is told so before the wait begins")
+{
+    static const char *const texts[] = {
+        "local c = ... ('x'):gsub('x', function() c.nap() end)",
+        "local c = ... local t = setmetatable({}, { __index = function() c.nap() end }) "
+        "string.gsub('x', 'x', t)",
+        "local c = ... table.sort({ 1, 2 }, function() c.nap() end)",
+        "local c = ... ('x'):gsub('x', function() pcall(c.nap) error('nap waits; it may "
+        "not be called from a function given to string.gsub') end)",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct vm *vm = vm_make();
+        struct task *t = start(vm, texts[i]);
+        EXPECT_EQ(ends, 1);
+        EXPECT_EQ(last_status, LUA_ERRRUN);
+        EXPECT(!sleeper);
+        EXPECT(strstr(last_text, "task.lua:1: nap waits; it may not be called from a "
+                                 "function given to string.gsub"));
+        task_free(t);
+        vm_free(vm);
+    }
 }
 
 TEST("lua: cancel unwinds code that catches errors and refuses later waits")

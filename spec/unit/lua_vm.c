@@ -152,6 +152,25 @@ TEST("lua: what passes the cap fails alone and the VM goes on")
     vm_free(vm);
 }
 
+TEST("lua: no string function takes the memory or the time of the process")
+{
+    static const struct script_case cases[] = {
+        {"('x'):rep(1e9)", "not enough memory"},
+        {"('x'):rep(1e6, ('y'):rep(1e6))", "not enough memory"},
+        {"assert((''):rep(2^31 - 1) == '')", NULL},
+        {"('%99999999d'):format(1)", "invalid option"},
+        {"assert(#('%099d'):format(1) == 99)", NULL},
+        {"local t, s = {}, ('x'):rep(1e6) for i = 1, 1e3 do t[i] = s end table.concat(t)",
+         "not enough memory"},
+        {"table.concat({}, '', -2^31, 2^31 - 1)", "invalid value"},
+        {"('x'):rep(4e6):gsub('x', ('y'):rep(100))", "not enough memory"},
+        {"('x'):rep(1e6):byte(1, -1)", "string slice too long"},
+        {"assert(tonumber(('9'):rep(1e6)) > 0)", NULL},
+        {"assert(('x'):rep(1e6):gsub('x', 'y') == ('y'):rep(1e6))", NULL},
+    };
+    RUN_ALL(cases);
+}
+
 TEST("lua: a VM whose cap is too small for itself is refused")
 {
     struct vm *vm;
