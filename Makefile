@@ -104,6 +104,11 @@ sanitize: ## every spec with AddressSanitizer, LeakSanitizer and UBSan
 	  $(MAKE) --no-print-directory suite BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' SPEC_SECONDS=900; \
 	rc=$$?; cat $(REPORTS)/* 2>/dev/null && exit 1; exit $$rc
 
+TORTURE_KILLS = 200
+.PHONY: torture
+torture: $(BUILD)/tidegate ## kill -9 a gateway TORTURE_KILLS (200) times while clients push, and look what is lost
+	@TIDEGATE_BIN=$(BUILD)/tidegate TORTURE_KILLS=$(TORTURE_KILLS) luajit spec/run.lua spec/torture_spec.lua
+
 FUZZ_SECONDS = 600
 .PHONY: fuzz fuzzers
 fuzz: ## fuzz every parser; together they take FUZZ_SECONDS (600)

@@ -23,17 +23,21 @@ struct appender {
     int rc;
 };
 
-/* Opens key's file, or makes it; *parent is its directory if it was made, else -1. */
+/* Opens key's file, or makes it. *parent is its directory if that has to be synced, else
+ * -1: whoever made an empty one may have died before its name was durable. */
 static int open_or_make(struct fs *fs, const char *key, bool make, int *fd, int *parent)
 {
     struct stat st;
     *parent = -1;
     int rc = path_object(fs, key, O_WRONLY, fd, &st);
-    if (rc != -ENOENT || !make)
+    bool found = rc == 0;
+    if (!make || (rc && rc != -ENOENT))
         return rc;
     const char *base;
-    rc = path_parent(fs, key, true, parent, &base);
-    if (rc)
+    rc = path_parent(fs, key, !found, parent, &base);
+    if (rc && found)
+        close(*fd);
+    if (rc || found)
         return rc;
     *fd = disk_create(*parent, base, 0644);
     if (*fd >= 0)

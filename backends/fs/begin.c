@@ -22,6 +22,20 @@
 #define LANE_JOBS 8
 #define FORMAT_TEXT "tidegate fs "
 
+/* Makes the names in the directory that holds path durable. */
+static int sync_above(const char *path, size_t n)
+{
+    while (n && path[n - 1] != '/')
+        n--;
+    char *above = n ? xmemdup(path, n) : xstrdup(".");
+    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -errno : disk_syncdir(fd);
+    if (fd >= 0)
+        close(fd);
+    free(above);
+    return rc;
+}
+
 /* mkdir -p; each new name is durable. */
 static int make_root(const char *path)
 {
@@ -35,6 +49,8 @@ static int make_root(const char *path)
             continue;
         whole[i] = '\0';
         int rc = disk_mkdir(AT_FDCWD, whole, 0755);
+        if (rc == 0)
+            rc = sync_above(whole, i);
         if (rc && rc != -EEXIST)
             return rc;
         whole[i] = path[i];
@@ -147,43 +163,38 @@ static bool run_died(int tmp_root, const char *run, int *lock)
     return false;
 }
 
-static void empty_run(int tmp_root, const char *run)
+/* lock: its own, or -1: then only its emptiness counts. */
+static void empty_run(struct fs *fs, int tmp_root, const char *run, int lock)
 {
-    int fd = openat(tmp_root, run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    (void)fs;
+    int fd = lock < 0
+                 ? -1
+                 : openat(tmp_root, run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        if (fd >= 0)
-            close(fd);
-        return;
+    if (d) {
+        for (struct dirent *e; (e = readdir(d)) != NULL;)
+            if (e->d_name[0] != '.' && strcmp(e->d_name, "lock") != 0)
+                disk_unlink(fd, e->d_name);
+        disk_unlink(fd, "lock");
+        closedir(d);
+    } else if (fd >= 0) {
+        close(fd);
     }
-    for (struct dirent *e; (e = readdir(d)) != NULL;)
-        if (e->d_name[0] != '.' && strcmp(e->d_name, "lock") != 0)
-            disk_unlink(fd, e->d_name);
-    disk_unlink(fd, "lock");
-    closedir(d);
     disk_rmdir(tmp_root, run);
 }
 
-static void sweep_tmp(struct fs *fs, int tmp_root, DIR *runs)
+static void restore_run(struct fs *fs, int tmp_root, const char *run, int lock)
 {
-    for (struct dirent *e; (e = readdir(runs)) != NULL;) {
-        int lock;
-        if (e->d_name[0] == '.' || strcmp(e->d_name, fs->run) == 0 ||
-            !run_died(tmp_root, e->d_name, &lock))
-            continue;
-        aside_restore(fs, e->d_name);
-        if (lock >= 0)
-            empty_run(tmp_root, e->d_name);
-        else
-            disk_rmdir(tmp_root, e->d_name);
-        if (lock >= 0)
-            close(lock);
-    }
+    (void)tmp_root;
+    (void)lock;
+    aside_restore(fs, run);
 }
 
-static int sweep(struct fs *fs, int tmp_root)
+/* Calls f for each run that has a directory in `in` and is dead, under its lock. */
+static int each_dead(struct fs *fs, int tmp_root, int in,
+                     void (*f)(struct fs *fs, int tmp_root, const char *run, int lock))
 {
-    int fd = openat(tmp_root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(in, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *runs = fd < 0 ? NULL : fdopendir(fd);
     if (!runs) {
         int rc = -errno;
@@ -191,9 +202,25 @@ static int sweep(struct fs *fs, int tmp_root)
             close(fd);
         return rc;
     }
-    sweep_tmp(fs, tmp_root, runs);
+    for (struct dirent *e; (e = readdir(runs)) != NULL;) {
+        int lock;
+        if (e->d_name[0] == '.' || strcmp(e->d_name, fs->run) == 0 ||
+            !run_died(tmp_root, e->d_name, &lock))
+            continue;
+        f(fs, tmp_root, e->d_name, lock);
+        if (lock >= 0)
+            close(lock);
+    }
     closedir(runs);
     return 0;
+}
+
+/* A crash may have kept one directory of a run and not the other, so each is looked
+ * through by itself. */
+static int sweep(struct fs *fs, int tmp_root)
+{
+    int rc = each_dead(fs, tmp_root, fs->aside, restore_run);
+    return rc ? rc : each_dead(fs, tmp_root, tmp_root, empty_run);
 }
 
 static int open_places(struct fs *fs, int *tmp_root, char **why)

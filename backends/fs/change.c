@@ -107,8 +107,8 @@ int fs_concat(struct fs_op *o)
     return concat(o, o->op->keys, o->op->n_keys, false);
 }
 
-/* The lock keeps appenders out: what was moved does not grow. The time is set before the
- * rename, so that expire never sees the new name with the old age. */
+/* The lock keeps appenders out: what was moved does not grow. The time is set, and
+ * durable, before the rename, so that expire never sees the new name with the old age. */
 static int move_locked(struct fs_op *o, int fd, int dir, const char *base)
 {
     struct op *op = o->op;
@@ -120,10 +120,10 @@ static int move_locked(struct fs_op *o, int fd, int dir, const char *base)
         rc = E_BUSY;
     if (rc == 0 && op->n != SIZE_UNKNOWN && op->n != (uint64_t)opened.st_size)
         rc = E_RANGE;
-    if (rc == 0 && o->fs->sync)
-        rc = disk_datasync(fd);
     if (rc == 0)
         rc = disk_set_mtime(dir, base, clock_wall());
+    if (rc == 0 && o->fs->sync)
+        rc = disk_sync(fd);
     return rc ? rc : path_place(o->fs, dir, base, op->to, false, &o->commit);
 }
 

@@ -121,16 +121,22 @@ static struct place *gather(struct commits *q, struct commit *all, size_t *n)
     return places;
 }
 
-/* A noted directory that cannot be synced fails the whole batch: nobody knows who is in
- * it. */
-static void blame(struct place *p, struct commit *all, int rc)
+/* A noted directory that cannot be synced fails the whole batch, since nobody knows who
+ * is in it, and stays noted, since others will be. */
+static void answer(struct commits *q, struct place *p, struct commit *all, int rc)
 {
     if (p->commit) {
-        p->commit->rc = rc;
+        p->commit->rc = rc ? rc : p->commit->rc;
         return;
     }
-    for (struct commit *c = all; c; c = c->next)
+    for (struct commit *c = all; rc && c; c = c->next)
         c->rc = rc;
+    pthread_mutex_lock(&q->made_lock);
+    if (rc && q->n_made < MADE_MAX)
+        q->made[q->n_made++] = p->fd;
+    else
+        close(p->fd);
+    pthread_mutex_unlock(&q->made_lock);
 }
 
 static void sync_all(struct commits *q, struct commit *all)
@@ -142,12 +148,8 @@ static void sync_all(struct commits *q, struct commit *all)
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || by_inode(&places[i], &places[i - 1]) != 0)
             rc = disk_syncdir(places[i].fd);
-        if (rc)
-            blame(&places[i], all, rc);
+        answer(q, &places[i], all, rc);
     }
-    for (size_t i = 0; i < n; i++)
-        if (!places[i].commit)
-            close(places[i].fd);
     free(places);
 }
 

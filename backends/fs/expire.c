@@ -139,6 +139,17 @@ void aside_restore(struct fs *fs, const char *run)
     restore_dir(fs, run, "");
 }
 
+/* A time that is not durable would let an expire after a crash take what was promised. */
+static int sync_time(int dir, const char *base)
+{
+    int fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rc = disk_sync(fd);
+    close(fd);
+    return rc;
+}
+
 static int touch_once(struct fs *fs, const char *key)
 {
     struct stat before, after;
@@ -151,8 +162,12 @@ static int touch_once(struct fs *fs, const char *key)
         rc = disk_set_mtime(dir, base, clock_wall());
     if (rc == 0)
         rc = path_stat(dir, base, &after);
+    if (rc == 0 && after.st_ino != before.st_ino)
+        rc = -EAGAIN;
+    if (rc == 0 && fs->sync)
+        rc = sync_time(dir, base);
     close(dir);
-    return rc == 0 && after.st_ino != before.st_ino ? -EAGAIN : rc;
+    return rc;
 }
 
 int fs_touch(struct fs_op *o)
@@ -182,6 +197,19 @@ static int judge(struct fs_op *o, const char *name)
     return rc == -ENOENT ? 0 : rc;
 }
 
+/* The directory that name is gone from: else the next begin would bring it back. */
+static int commit_aside(struct fs *fs, char *name, struct commit *c)
+{
+    char *slash = strrchr(name, '/');
+    *slash = '\0';
+    int fd = openat(fs->aside, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    *slash = '/';
+    if (fd < 0)
+        return -errno;
+    commit_dir(c, fd);
+    return 0;
+}
+
 int fs_expire(struct fs_op *o)
 {
     struct fs *fs = o->fs;
@@ -200,6 +228,8 @@ int fs_expire(struct fs_op *o)
     rc = rename_aside(fs, dir, base, name);
     if (rc == 0)
         rc = judge(o, name);
+    if (rc == 0 && o->op->removed)
+        rc = commit_aside(fs, name, &o->commit);
     if (rc == 0 && o->op->removed)
         path_prune(fs, key, dir, &o->commit);
     else

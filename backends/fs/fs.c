@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 static const struct fs_verb verbs[OP_VERBS] = {
     [OP_stat] = {fs_stat, NULL},     [OP_open] = {fs_open, fs_open_finish},
@@ -65,23 +66,33 @@ static void op_end(struct fs_op *o, int rc)
     op_complete(op, rc);
 }
 
+/* The sink or source is made last, so that a change that fails leaves none. */
+static void op_finish(struct fs_op *o, int rc)
+{
+    if (rc == 0 && verbs[o->op->verb].finish) {
+        verbs[o->op->verb].finish(o);
+        rc = o->op->rc;
+    } else if (o->fd >= 0) {
+        close(o->fd);
+    }
+    op_end(o, rc);
+}
+
 static void op_committed(struct commit *c)
 {
     struct fs_op *o = CONTAINER(c, struct fs_op, commit);
-    op_end(o, c->rc ? fs_code(o->fs, op_name(o->op), o->op->key, c->rc) : 0);
+    op_finish(o, c->rc ? fs_code(o->fs, op_name(o->op), o->op->key, c->rc) : 0);
 }
 
 static void op_worked(struct job *job)
 {
     struct op *op = CONTAINER(job, struct op, job);
     struct fs_op *o = op->state;
-    if (op->rc == 0 && verbs[op->verb].finish)
-        verbs[op->verb].finish(o);
     if (op->rc == 0 && o->commit.n_dirs) {
         commit_start(o->fs, &o->commit, op_committed);
     } else {
         commit_drop(&o->commit);
-        op_end(o, op->rc);
+        op_finish(o, op->rc);
     }
 }
 

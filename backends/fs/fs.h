@@ -54,7 +54,7 @@ extern const struct store_kind fs_kind;
 /* A change whose directories are to be made durable before it is acknowledged. */
 struct commit {
     struct commit *next;
-    int dirs[2]; /* owned descriptors: where a name came and where one went */
+    int dirs[2]; /* owned descriptors: where names came and went */
     size_t n_dirs;
     int rc;
     struct worker *worker;

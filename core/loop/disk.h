@@ -28,7 +28,10 @@ int disk_pwrite(int fd, const void *p, size_t n, uint64_t offset);
  * -ENOSYS and -EOPNOTSUPP mean that these two files want a copy by hand. */
 ssize_t disk_copy(int in, uint64_t from, int fd, uint64_t offset, uint64_t n);
 int disk_truncate(int fd, uint64_t size);
+/* Makes a file's bytes durable, with what it takes to read them: not its time. */
 int disk_datasync(int fd);
+/* The same with its time. */
+int disk_sync(int fd);
 /* Starts write-back of a range and returns at once; no promise of durability. */
 int disk_writeback(int fd, uint64_t offset, uint64_t n);
 /* Makes the names in a directory durable. */
@@ -46,12 +49,16 @@ int disk_chmod(int fd, mode_t mode);
 int disk_setxattr(int fd, const char *name, const void *value, size_t n);
 
 /* For specs. Called before each operation with its name ("pwrite", "rename", …) and
- * paths; returning a negative code makes the operation fail with it, 0 lets it happen.
- * What an operation does not have is NULL, -1 or 0; rename and link give the target's
- * directory in fd, truncate the size in offset, setxattr its name in path. NULL: none.
+ * paths: 0 lets it happen, a negative code makes it fail with that, and a positive one
+ * makes it count as done though it was not, which only a sync can stand. What an
+ * operation does not have is NULL, -1 or 0; rename and link give the target's directory
+ * in fd, truncate the size in offset, setxattr its name in path. NULL: none.
  * Process-wide; set while nothing runs. */
 typedef int (*disk_hook)(void *arg, const char *op, int dir, const char *path,
                          const char *to, int fd, uint64_t offset, uint64_t n);
 void disk_set_hook(disk_hook hook, void *arg);
+/* Called behind each operation that the hook has let happen, on the same thread, with
+ * what it returns and with the hook's arg. NULL: none. */
+void disk_set_after(void (*after)(void *arg, ssize_t rc));
 
 #endif

@@ -46,6 +46,7 @@ static const char *do_everything(int dir)
                          : disk_truncate(fd, 5)                        ? "truncate"
                          : disk_setxattr(fd, "user.x", "y", 1) == E_IO ? "setxattr"
                          : disk_datasync(fd)                           ? "datasync"
+                         : disk_sync(fd)                               ? "sync"
                                                                        : NULL;
     close(fd);
     return failed                                     ? failed
@@ -76,9 +77,10 @@ TEST("disk: every operation does what it says and tells the hook")
     disk_set_hook(record, &f);
     EXPECT(do_everything(dir) == NULL);
     disk_set_hook(NULL, NULL);
-    EXPECT_STR(f.log, "create(a) open_rw(a) pwrite() writeback() truncate() "
-                      "setxattr(user.x) datasync() mkdir(d) link(a>b) rename(b>d/c) "
-                      "set_mtime(a) unlink(d/c) rmdir(d) syncdir() ");
+    EXPECT_STR(f.log,
+               "create(a) open_rw(a) pwrite() writeback() truncate() "
+               "setxattr(user.x) datasync() sync() mkdir(d) link(a>b) rename(b>d/c) "
+               "set_mtime(a) unlink(d/c) rmdir(d) syncdir() ");
     EXPECT_EQ(fstatat(dir, "a", &st, 0), 0);
     EXPECT_EQ(st.st_size, 5);
     EXPECT(st.st_mtim.tv_sec == 1 && st.st_mtim.tv_nsec == 5);
@@ -88,9 +90,10 @@ TEST("disk: every operation does what it says and tells the hook")
 
 TEST("disk: the hook fails any operation")
 {
-    static const char *const ops[] = {
-        "create", "open_rw", "pwrite", "writeback", "truncate", "setxattr", "datasync",
-        "mkdir",  "link",    "rename", "set_mtime", "unlink",   "rmdir",    "syncdir"};
+    static const char *const ops[] = {"create",   "open_rw",  "pwrite",   "writeback",
+                                      "truncate", "setxattr", "datasync", "sync",
+                                      "mkdir",    "link",     "rename",   "set_mtime",
+                                      "unlink",   "rmdir",    "syncdir"};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         struct failing f = {.op = ops[i]};
         int dir = open_fresh(ops[i]);
@@ -99,6 +102,47 @@ TEST("disk: the hook fails any operation")
         disk_set_hook(NULL, NULL);
         close(dir);
     }
+}
+
+struct witness {
+    int skip; /* what the hook says */
+    int calls;
+    ssize_t rc;
+};
+
+static int say(void *arg, const char *op, int dir, const char *path, const char *to,
+               int fd, uint64_t offset, uint64_t n)
+{
+    (void)op, (void)dir, (void)path, (void)to, (void)fd, (void)offset, (void)n;
+    return ((struct witness *)arg)->skip;
+}
+
+static void see(void *arg, ssize_t rc)
+{
+    struct witness *w = arg;
+    w->calls++;
+    w->rc = rc;
+}
+
+TEST("disk: what an operation returned is told, what was not done counts as done")
+{
+    struct witness w = {0};
+    int dir = open_fresh("after");
+    disk_set_hook(say, &w);
+    disk_set_after(see);
+    int fd = disk_create(dir, "a", 0600);
+    EXPECT_EQ(w.rc, fd);
+    EXPECT_EQ(disk_create(dir, "a", 0600), -EEXIST);
+    EXPECT_EQ(w.rc, -EEXIST);
+    EXPECT_EQ(disk_pwrite(fd, "tide", 4, 0), 0);
+    EXPECT_EQ(w.calls, 3);
+    w.skip = 1;
+    EXPECT_EQ(disk_syncdir(-1), 0);
+    EXPECT_EQ(w.calls, 3);
+    disk_set_hook(NULL, NULL);
+    disk_set_after(NULL);
+    close(fd);
+    close(dir);
 }
 
 TEST("disk: errors are those of the system call")

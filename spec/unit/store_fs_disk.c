@@ -148,6 +148,31 @@ FS_TEST(new_parents, "the directories above a new one are synced, too")
     EXPECT_EQ(fault.syncdirs, 4); /* a/b/c, a/b, a and the root */
 }
 
+static int no_syncdir(void *arg, const char *op, int dir, const char *path,
+                      const char *to, int fd, uint64_t offset, uint64_t n)
+{
+    (void)arg, (void)dir, (void)path, (void)to, (void)fd, (void)offset, (void)n;
+    return strcmp(op, "syncdir") == 0 ? -EIO : 0;
+}
+
+/* The names are there, but nobody knows whether they would survive. */
+FS_TEST(sync_fault, "after a failed sync of a directory the next change repeats it")
+{
+    struct sink *k;
+    uint64_t size;
+    log_setup(2, LOG_ERROR + 1, false);
+    disk_set_hook(no_syncdir, NULL);
+    EXPECT_EQ(rig_put(r, "p/q/1", "x"), E_IO);
+    EXPECT_EQ(rig_append(r, "p/q/u", 0, &k, &size), E_IO);
+    arm(-1, 0);
+    EXPECT_EQ(rig_put(r, "p/q/2", "x"), 0);
+    EXPECT_EQ(fault.syncdirs, 3); /* p/q, p and the root */
+    EXPECT_EQ(rig_append(r, "p/q/u", 0, &k, &size), 0);
+    EXPECT_EQ(fault.syncdirs, 4);
+    disk_set_hook(NULL, NULL);
+    rig_close_sink(r, k);
+}
+
 #define GROUP 64
 
 static sem_t all_named;
