@@ -24,11 +24,11 @@ static const uint64_t classes[26][4] = {
  * mean all that is not in the class. */
 static const uint64_t *class_of(uint8_t letter, bool *flip)
 {
-    static const uint64_t letters = 0x07fffffe;
-    if (letter < 64 || letter >= 128 || !(letters >> (letter & 31) & 1))
+    uint8_t lower = letter | 32;
+    if (lower < 'a' || lower > 'z')
         return NULL;
-    const uint64_t *bits = classes[(letter & 31) - 1];
-    *flip = !(letter & 32);
+    const uint64_t *bits = classes[lower - 'a'];
+    *flip = lower != letter;
     return bits[0] | bits[1] ? bits : NULL;
 }
 
