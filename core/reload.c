@@ -33,7 +33,7 @@ struct reload {
     struct waiters now, later; /* on this reload, and on the next one */
     unsigned number;           /* of the newest generation */
     unsigned workers, io_threads;
-    size_t buffer_memory; /* as they were at the start */
+    size_t buffer_memory, cache_memory; /* as they were at the start */
     char *refused;
     uint64_t refused_at;
 };
@@ -155,6 +155,8 @@ static json_t *needs_restart(const struct reload *r, const struct gate_config *c
         json_array_append_new(names, json_string("io_threads"));
     if (c->buffer_memory != r->buffer_memory)
         json_array_append_new(names, json_string("limits.buffers"));
+    if (c->cache_memory != r->cache_memory)
+        json_array_append_new(names, json_string("limits.cache"));
     return names;
 }
 
@@ -313,6 +315,7 @@ void reload_init(struct serving *s, struct gate_config *config)
     r->workers = config->workers;
     r->io_threads = config->io_threads;
     r->buffer_memory = config->buffer_memory;
+    r->cache_memory = config->cache_memory;
     struct generation *g = generation_new(s);
     g->config = *config;
     *config = (struct gate_config){.workers = 0};

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "serving.h"
+#include "store/cache.h"
 #include "store/store.h"
 #include "stream/bufpool.h"
 
@@ -199,6 +200,7 @@ static int start(struct serving *s)
     log_setup(2, config.log_level, config.log_json);
     raise_descriptor_limit();
     bufpool_start(config.buffer_memory, IDLE_BUFFERS);
+    cache_start(config.cache_memory);
     rc = pool_start(config.io_threads);
     if (rc)
         goto out;
@@ -247,6 +249,7 @@ static void finish(struct serving *s)
         if (s->signals[i])
             event_free(s->signals[i]);
     worker_free(s->main);
+    cache_stop();
     bufpool_stop();
     free(s->crews);
 }

@@ -53,6 +53,14 @@ local PROBES = {
     assert(got.md5 == gate.hash("md5", "abc") and got.crc32c == gate.hash("crc32c", "abc"))
     assert(got.sha512 == gate.hash("sha512", "abc") and #got.states.sha256 == 108)
     assert(mem:read("into", 9) == "abc")]] },
+  { "open-immutable", "", [[
+    disk:put("fixed", "as it was")
+    for _ = 1, 3 do
+      local o = disk:open("fixed", { immutable = true })
+      assert(o.size == 9 and o.etag == disk:stat("fixed").etag and o:text(9) == "as it was")
+    end
+    assert(disk:open("fixed", { immutable = true, offset = 6, size = 2 }):text(9) == "wa")
+    assert(disk:remove "fixed" and disk:open("fixed", { immutable = true }) == nil)]] },
   { "into-nothing", "abc", [[ assert(q.body:into(nil, { hash = {} }).sha256 == nil) ]] },
   { "into-expect", "abc", [[
     local e = raises("MISMATCH", q.body.into, q.body, mem:create "no",
@@ -208,6 +216,7 @@ replies:get("/yield", function() coroutine.yield() end)
 replies:get("/header", function() return gate.reply(200, "", { ["X-A"] = "a\r\nb: c" }) end)
 replies:get("/length", function() return gate.reply(200, "", { ["Content-Length"] = "7" }) end)
 replies:get("/fail", function() gate.fail(418, "TEAPOT", "short", { stout = true }) end)
+replies:get("/later", function() gate.fail(503, "LATER") end)
 replies:get("/error", function() mem:copy("absent", "x") end)
 replies:post("/all/{x...}", function(q) return gate.reply(200, q.params.x) end)
 replies:patch("/all/{x...}", function() return gate.reply(200) end)
@@ -271,6 +280,11 @@ describe("the Lua API", function()
       assert.truthy((reply.body or ""):find(case[4]), reply.body)
     end)
   end
+
+  it("says with each 503 when to come again", function()
+    local reply = g:request("GET", "/reply/later")
+    assert.same({ 503, "5" }, { reply.status, reply.header "retry-after" })
+  end)
 
   it("sends ranges, entity tags and types of objects", function()
     local whole = g:request("GET", "/reply/object")

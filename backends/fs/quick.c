@@ -56,13 +56,28 @@ static int read_cached(int fd, struct op *op)
     return 0;
 }
 
-static int answer(struct fs *fs, struct op *op, int fd)
+/* An open of what never changes and is small: its bytes are kept. */
+static bool keep_cached(int fd, struct op *op)
+{
+    uint8_t bytes[READ_MAX];
+    size_t n = (size_t)op->object.size;
+    struct iovec iov = {bytes, n};
+    if (!op->immutable || op->object.size > sizeof bytes ||
+        (n && preadv2(fd, &iov, 1, 0, RWF_NOWAIT) != (ssize_t)n))
+        return false;
+    return op_keep(op, bytes, n);
+}
+
+static int answer(struct fs *fs, struct op *op, int fd, bool *taken)
 {
     switch (op->verb) {
     case OP_open:
         if (op->offset > op->object.size)
             return E_RANGE;
-        fs_open_source(fs, op, fd);
+        if (!keep_cached(fd, op)) {
+            fs_open_source(fs, op, fd);
+            *taken = true;
+        }
         return op->rc;
     case OP_read:
         return op->object.size > op->limit ? E_TOO_LARGE : read_cached(fd, op);
@@ -84,8 +99,9 @@ bool quick_answer(struct fs *fs, struct op *op)
         return false;
     }
     fs_describe(&st, &op->object);
-    int rc = answer(fs, op, fd);
-    if (!op->source)
+    bool taken = false;
+    int rc = answer(fs, op, fd, &taken);
+    if (!taken)
         close(fd);
     if (rc == -EAGAIN)
         return false;

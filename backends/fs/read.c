@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -40,13 +39,27 @@ static int read_description(int fd, struct object *object)
     return 0;
 }
 
+static char *put_hex(char *to, uint64_t v)
+{
+    int digits = 1;
+    while (digits < 16 && v >> (4 * digits))
+        digits++;
+    for (int i = digits - 1; i >= 0; i--)
+        *to++ = "0123456789abcdef"[v >> (4 * i) & 15];
+    return to;
+}
+
+/* printf's formats took longer than the stat did. */
 void fs_describe(const struct stat *st, struct object *object)
 {
+    char *p = object->etag;
     object->size = (uint64_t)st->st_size;
     object->modified = fs_mtime(st);
-    snprintf(object->etag, sizeof object->etag, "%llx-%llx-%llx",
-             (unsigned long long)st->st_ino, (unsigned long long)st->st_size,
-             (unsigned long long)object->modified);
+    p = put_hex(p, st->st_ino);
+    *p++ = '-';
+    p = put_hex(p, object->size);
+    *p++ = '-';
+    *put_hex(p, object->modified) = '\0';
 }
 
 int fs_object(int fd, const struct stat *st, struct object *object)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -20,17 +21,27 @@ uint64_t clock_wall(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+static char *two_digits(char *to, int v)
+{
+    *to++ = (char)('0' + v / 10 % 10);
+    *to++ = (char)('0' + v % 10);
+    return to;
+}
+
 void clock_http_date(time_t t, char out[HTTP_DATE_SIZE])
 {
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct tm tm;
     gmtime_r(&t, &tm);
-    snprintf(out, HTTP_DATE_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday],
-             (unsigned)tm.tm_mday % 100, months[tm.tm_mon],
-             (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-             (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+    memcpy(out, "ddd, dd mmm yyyy hh:mm:ss GMT", HTTP_DATE_SIZE);
+    memcpy(out, days + 3 * tm.tm_wday, 3);
+    two_digits(out + 5, tm.tm_mday);
+    memcpy(out + 8, months + 3 * tm.tm_mon, 3);
+    two_digits(two_digits(out + 12, (tm.tm_year + 1900) / 100), tm.tm_year + 1900);
+    two_digits(out + 17, tm.tm_hour);
+    two_digits(out + 20, tm.tm_min);
+    two_digits(out + 23, tm.tm_sec);
 }
 
 void clock_rfc3339(uint64_t wall_ns, char out[RFC3339_SIZE])

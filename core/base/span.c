@@ -5,29 +5,13 @@
 
 #include <string.h>
 
-struct span span_of(const char *text)
-{
-    return (struct span){text, strlen(text)};
-}
-
-bool span_eq(struct span a, struct span b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool span_is(struct span a, const char *text)
-{
-    return span_eq(a, span_of(text));
-}
-
 static unsigned char lower(unsigned char c)
 {
     return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
 }
 
-bool span_is_nocase(struct span a, const char *text)
+bool span_eq_nocase(struct span a, struct span b)
 {
-    struct span b = span_of(text);
     if (a.n != b.n)
         return false;
     for (size_t i = 0; i < a.n; i++)

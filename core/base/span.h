@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A span is text that somebody else owns: a piece of a receive buffer, a Lua string. It
- * is not NUL-terminated and may hold any byte, so nothing of string.h is ever used on
- * one. Pure.
+ * is not NUL-terminated and may hold any byte, so no function of string.h that looks for
+ * a NUL is ever used on one. Pure.
  */
 #ifndef BASE_SPAN_H
 #define BASE_SPAN_H
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
     const char *p;
@@ -20,11 +21,31 @@ struct span {
 #define SPAN_ARG(s) (int)(s).n, (s).p
 #define SPAN_LIT(s) ((struct span){"" s, sizeof(s) - 1})
 
-struct span span_of(const char *text);
-bool span_eq(struct span a, struct span b);
-bool span_is(struct span a, const char *text);
-/* The same, ASCII letters compared without case. */
-bool span_is_nocase(struct span a, const char *text);
+/* Inline, because the length of a literal is then known to the compiler. */
+static inline struct span span_of(const char *text)
+{
+    return (struct span){text, strlen(text)};
+}
+
+static inline bool span_eq(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool span_is(struct span a, const char *text)
+{
+    return span_eq(a, span_of(text));
+}
+
+/* ASCII letters compared without case. */
+bool span_eq_nocase(struct span a, struct span b);
+
+static inline bool span_is_nocase(struct span a, const char *text)
+{
+    struct span b = span_of(text);
+    return a.n == b.n && span_eq_nocase(a, b);
+}
+
 bool span_starts(struct span a, const char *prefix);
 /* Spaces and tabs removed at both ends. */
 struct span span_trim(struct span s);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The body of a request as a source. A pull is answered when its buffer is full or the
- * body has ended, so that what is behind it works on large pieces; bytes that arrived
- * before a failure are given first, then the failure. An await is a pull without room.
+ * The body of a request as a source. A pull is answered when its buffer is full, the body
+ * has ended or the client is too slow to fill it soon, so that what is behind it works on
+ * large pieces; bytes that arrived before a failure are given first, then the failure. An
+ * await is a pull without room.
  *
  * Plain bodies are received straight into the puller's buffer. Of chunked ones only the
  * framing and what arrived with it passes through the read buffer, behind the head.
@@ -11,6 +12,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+#define HOLD_NS (100 * NS_PER_MS) /* a buffer waits so long to become full */
 
 static const struct span continue_line = SPAN_LIT("HTTP/1.1 100 Continue\r\n\r\n");
 
@@ -114,6 +117,21 @@ static ssize_t look(struct exchange *x)
     return ready ? 1 : -EAGAIN;
 }
 
+/* A buffer that is not full yet waits for more, as full ones cost less each; but not long,
+ * nor at all while others wait for buffers. */
+static bool may_hold(struct exchange *x)
+{
+    struct body *b = &x->body;
+    struct conn *c = &x->session->conn;
+    uint64_t now = worker_now(x->session->server->worker);
+    if (!b->hold_due)
+        b->hold_due = now + HOLD_NS;
+    if (c->late || now >= b->hold_due || bufpool_is_scarce())
+        return false;
+    conn_deadline(c, b->hold_due);
+    return true;
+}
+
 /* One round of a pull. false: nothing more can be done now. */
 static bool serve(struct exchange *x)
 {
@@ -124,9 +142,9 @@ static bool serve(struct exchange *x)
         fail(b, b->cancelled ? E_CANCELLED : E_GONE);
     if (!b->failed) {
         n = b->cap ? take(x, b->to + b->filled, b->cap - b->filled) : look(x);
-        if (n == -EAGAIN && !s->conn.late)
+        if (n == -EAGAIN && b->filled ? may_hold(x) : n == -EAGAIN && !s->conn.late)
             return false;
-        if (n < 0)
+        if (n < 0 && !(n == -EAGAIN && b->filled))
             fail(b, n == -EAGAIN ? E_STALLED : (int)n);
     }
     if (n > 0) {
@@ -173,6 +191,7 @@ static void body_pull(struct source *source, uint8_t *buf, size_t cap)
     b->to = buf;
     b->cap = cap;
     b->filled = 0;
+    b->hold_due = 0;
     b->pulling = true;
     if (b->owes_continue && x->session->at == x->session->end) {
         out_add(x, continue_line);

@@ -149,12 +149,19 @@ static int splice_on(struct exchange *x)
     return OUT_LATER;
 }
 
+/* For an await. Nothing is sent before there are bytes of the body: until then another
+ * reply can take this one's place. */
+static int look(struct out *o)
+{
+    return conn_is_roomy(&owner_of(o)->session->conn) ? 0 : -EAGAIN;
+}
+
 void out_run(struct exchange *x)
 {
     struct out *o = &x->out;
     if (!o->busy || o->warming)
         return;
-    int rc = o->cancelled ? E_CANCELLED : out_flush(x);
+    int rc = o->cancelled ? E_CANCELLED : o->awaiting ? look(o) : out_flush(x);
     if (rc == 0 && o->left)
         rc = splice_on(x);
     if (rc == -EAGAIN || rc == OUT_LATER)
@@ -162,8 +169,9 @@ void out_run(struct exchange *x)
     if (rc == 0)
         o->sink.moved += o->pushed;
     o->pushed = 0;
-    o->busy = false;
-    o->count = 0;
+    if (!o->awaiting)
+        o->count = 0;
+    o->busy = o->awaiting = false;
     conn_deadline(&x->session->conn, x->due); /* waiting for the source is its affair */
     sink_answer(&o->sink, rc > -4096 && rc < 0 ? E_GONE : rc);
 }
@@ -206,6 +214,13 @@ static void plain_splice(struct sink *k, int fd, uint64_t offset, uint64_t n)
     start(o);
 }
 
+static void await(struct sink *k)
+{
+    struct out *o = out_of(k);
+    o->awaiting = true;
+    start(o);
+}
+
 static void cancel(struct sink *k)
 {
     struct out *o = out_of(k);
@@ -217,6 +232,7 @@ static const struct sink_ops plain_ops = {
     .name = "http reply",
     .push = plain_push,
     .splice = plain_splice,
+    .await = await,
     .cancel = cancel,
 };
 
@@ -230,6 +246,7 @@ static const struct sink_ops small_ops = {
 static const struct sink_ops chunked_ops = {
     .name = "http reply",
     .push = chunked_push,
+    .await = await,
     .cancel = cancel,
 };
 
@@ -239,7 +256,7 @@ void out_init(struct exchange *x)
     o->count = 0;
     o->sent = o->left = 0;
     o->pushed = 0;
-    o->busy = o->cancelled = o->corked = o->warming = false;
+    o->busy = o->cancelled = o->corked = o->warming = o->awaiting = false;
 }
 
 void out_start(struct exchange *x)

@@ -8,6 +8,9 @@
 
 #include <errno.h>
 
+#define LEND_MAX                                                                         \
+    (256 * 1024) /* bytes; more goes in chunks, so that others have their turn */
+
 static void piped(struct pipe *p)
 {
     struct exchange *x = CONTAINER(p, struct exchange, pipe);
@@ -27,6 +30,8 @@ static int start_part(struct exchange *x)
     }
     out_start(x);
     pipe_init(&x->pipe, source, &x->out.sink, piped);
+    uint64_t stall = x->session->server->limits.stall;
+    x->pipe.patience = stall < x->pipe.patience ? stall : x->pipe.patience;
     x->piping = true;
     pipe_start(&x->pipe);
     return 0;
@@ -37,6 +42,19 @@ static enum next give_up(struct session *s, int rc)
     s->x->rc = rc;
     s->step = STEP_END;
     return NEXT;
+}
+
+/* A small body that lies in memory as a whole needs no pipe. Its source keeps it until
+ * the end. */
+static bool lend_memory(struct exchange *x)
+{
+    size_t n;
+    if (x->n_ranges > 1 || x->size > LEND_MAX)
+        return false;
+    const uint8_t *p = source_memory(x->reply.source, &n);
+    if (p)
+        x->reply.bytes = (struct span){(const char *)p, n};
+    return p != NULL;
 }
 
 enum next step_reply(struct session *s)
@@ -51,7 +69,7 @@ enum next step_reply(struct session *s)
     for (int i = 0; i < x->out.count; i++) /* a 100 Continue that is still on its way */
         x->head_n += x->out.iov[i].iov_len;
     out_add(x, head);
-    if (!x->reply.source) {
+    if (!x->reply.source || lend_memory(x)) {
         out_add(x, x->reply.bytes);
         s->step = STEP_FLUSH;
         return NEXT;
@@ -59,6 +77,21 @@ enum next step_reply(struct session *s)
     s->step = STEP_PIPE;
     int rc = start_part(x);
     return rc ? give_up(s, rc) : WAIT;
+}
+
+/* There was no buffer for the body, and nothing was sent: another reply can take its
+ * place. */
+static enum next ask_for_patience(struct session *s)
+{
+    struct exchange *x = s->x;
+    x->out.count = 0;
+    source_close(x->reply.source);
+    x->reply.source = NULL;
+    x->replied = false;
+    req_reply_error(&x->req, 503, "BUSY", span_of(err_text(E_BUSY)));
+    reply_header(&x->reply, SPAN_LIT("Retry-After"), SPAN_LIT("5"));
+    s->step = STEP_REPLY;
+    return NEXT;
 }
 
 /* How many bytes this part must have had; SIZE_UNKNOWN if nobody said. */
@@ -80,6 +113,8 @@ enum next step_pipe(struct session *s)
     int rc = x->pipe.rc;
     if (rc == 0 && part_size(x) != SIZE_UNKNOWN && x->pipe.stored != part_size(x))
         rc = E_CORRUPT;
+    if (rc == E_BUSY && x->out.sent == 0)
+        return ask_for_patience(s);
     if (rc) {
         session_log(x, "reply cut short", rc);
         return give_up(s, rc);

@@ -55,6 +55,7 @@ struct body {
     bool running; /* body_run is on the stack */
     uint8_t *to;  /* the pull */
     size_t cap, filled;
+    uint64_t hold_due; /* when what came must go on, though the buffer is not full */
 };
 
 /* Bytes on their way to the client (out.c). */
@@ -64,8 +65,8 @@ struct out {
     int count;
     uint64_t sent;
     char line[24]; /* a chunk's size line */
-    bool busy;     /* a push or splice is to be answered */
-    bool cancelled, corked, warming;
+    bool busy;     /* a push, splice or await is to be answered */
+    bool cancelled, corked, warming, awaiting;
     size_t pushed;      /* of the push */
     int file;           /* of the splice */
     off_t offset, warm; /* the next byte; pages before this offset are in memory */

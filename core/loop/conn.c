@@ -138,6 +138,15 @@ ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n)
     return moved(c, put, &c->writable);
 }
 
+/* The flag says that no write has failed yet, which is less. */
+bool conn_is_roomy(struct conn *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+    CHECK(c, CONN_MAGIC);
+    c->writable = poll(&p, 1, 0) == 1;
+    return c->writable;
+}
+
 void conn_shutdown(struct conn *c)
 {
     CHECK(c, CONN_MAGIC);

@@ -56,6 +56,9 @@ ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count);
 /* Sends up to n bytes of file from *offset and moves *offset. 0 means that the file
  * ended. */
 ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n);
+/* Whether a small write would be taken as a whole (the kernel has a third of its buffer
+ * free). When not, wake follows. */
+bool conn_is_roomy(struct conn *c);
 /* Ends our side (FIN); the peer may still send. */
 void conn_shutdown(struct conn *c);
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define WORKER_MAGIC 0x30C4E200U
+#define ROUNDS 4 /* of the run queue between two polls */
 
 struct calls {
     struct call *head, **tail;
@@ -200,7 +201,8 @@ static void run_loop(struct worker *w)
     do {
         w->now = 0;
         event_base_loop(w->base, EVLOOP_ONCE | (w->queue.head ? EVLOOP_NONBLOCK : 0));
-        run_round(w);
+        for (int i = 0; i < ROUNDS && w->queue.head; i++)
+            run_round(w);
     } while (!atomic_load(&w->stopping) || !is_idle(w));
     atomic_store(&w->stopping, false);
 }

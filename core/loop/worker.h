@@ -4,8 +4,8 @@
  *
  * The run queue is how anything asynchronous completes: a callback of libevent or of the
  * pool never calls into the middle of somebody else's function, it queues a call, and the
- * loop makes the queued calls, oldest first, between two polls. A call that queues
- * another is fair: the new one waits for the next round.
+ * loop makes the queued calls, oldest first, in a few rounds between two polls. A call
+ * that queues another is fair: the new one waits for the next round.
  */
 #ifndef LOOP_WORKER_H
 #define LOOP_WORKER_H

@@ -91,6 +91,7 @@ static int read_config(lua_State *L)
     c->limits.response = number_of(L, "response");
     c->script_memory = number_of(L, "script");
     c->buffer_memory = number_of(L, "buffers");
+    c->cache_memory = number_of(L, "cache");
     c->log_level = (enum log_level)number_of(L, "log_level");
     c->log_json = number_of(L, "log_json") != 0;
     return 0;
@@ -311,7 +312,7 @@ size_t gate_busy(const struct gate *g)
 
 size_t gate_memory(const struct gate *g)
 {
-    return g->vm->used;
+    return g->vm->heap.used;
 }
 
 void gate_retire(struct gate *g, void (*over)(void *arg), void *arg)

@@ -7,6 +7,7 @@
 #include "lua/streams.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 static struct span copy(lua_State *L, struct visit *v, int idx)
 {
@@ -52,8 +53,13 @@ static void add_object(lua_State *L, struct visit *v)
 {
     struct arena *a = &v->req->arena;
     v->reply.ranges = true;
-    if (lua_type(L, 6) == LUA_TSTRING && lua_objlen(L, 6) > 0)
-        v->reply.etag = span_of(arena_printf(a, "\"%s\"", lua_tostring(L, 6)));
+    if (lua_type(L, 6) == LUA_TSTRING && lua_objlen(L, 6) > 0) {
+        struct span tag = span_of(lua_tostring(L, 6));
+        char *quoted = arena_alloc(a, tag.n + 2);
+        quoted[0] = quoted[tag.n + 1] = '"';
+        memcpy(quoted + 1, tag.p, tag.n);
+        v->reply.etag = (struct span){quoted, tag.n + 2};
+    }
     v->reply.modified = (uint64_t)(luaL_optnumber(L, 7, 0) * 1e9);
 }
 

@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* core.declare(name, value): "config", "routes" or "dispatch" */
 static int l_declare(lua_State *L)
@@ -41,9 +42,20 @@ static int l_in_task(lua_State *L)
     return 1;
 }
 
+/* core.cores() → how many processors there are */
+static int l_cores(lua_State *L)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    lua_pushinteger(L, n > 0 ? n : 1);
+    return 1;
+}
+
 void l_script_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"declare", l_declare}, {"env", l_env}, {"in_task", l_in_task}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"declare", l_declare},
+                                         {"env", l_env},
+                                         {"in_task", l_in_task},
+                                         {"cores", l_cores},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -85,7 +85,9 @@ static int l_store_id(lua_State *L)
     return 1;
 }
 
-/* core.store_NAME(store, key) for what needs a key and nothing else */
+/* What is known of an object comes as facts: size, modified, etag, type, meta.
+ *
+ * core.store_NAME(store, key) for what needs a key and nothing else */
 static int simple(lua_State *L, enum store_verb verb)
 {
     luaL_checktype(L, 2, LUA_TSTRING);
@@ -125,7 +127,7 @@ static uint64_t number_at(lua_State *L, int idx, uint64_t otherwise)
     return n < 0x1p62 ? (uint64_t)n : UINT64_C(1) << 62;
 }
 
-/* core.store_open(store, key, offset, size) → object with its stream in `box` */
+/* core.store_open(store, key, offset, size, immutable) → stream, facts */
 static int l_store_open_object(lua_State *L)
 {
     struct store_wait *w = wait_new(L, OP_open);
@@ -133,10 +135,11 @@ static int l_store_open_object(lua_State *L)
         return 0;
     w->op.offset = number_at(L, 3, 0);
     w->op.n = number_at(L, 4, SIZE_UNKNOWN);
+    w->op.immutable = lua_toboolean(L, 5);
     return wait_start(L, w);
 }
 
-/* core.store_read(store, key, limit) → bytes, object */
+/* core.store_read(store, key, limit) → bytes, facts */
 static int l_store_read(lua_State *L)
 {
     struct store_wait *w = wait_new(L, OP_read);
@@ -199,7 +202,7 @@ static int l_store_append(lua_State *L)
     return wait_start(L, w);
 }
 
-/* core.store_put(store, key, bytes, if_absent, type, meta) → object */
+/* core.store_put(store, key, bytes, if_absent, type, meta) → facts */
 static int l_store_put(lua_State *L)
 {
     luaL_checktype(L, 3, LUA_TSTRING);
@@ -212,7 +215,7 @@ static int l_store_put(lua_State *L)
     return wait_start(L, w);
 }
 
-/* core.store_put_if(store, key, bytes, version) → object */
+/* core.store_put_if(store, key, bytes, version) → facts */
 static int l_store_put_if(lua_State *L)
 {
     luaL_checktype(L, 3, LUA_TSTRING);
@@ -314,7 +317,7 @@ static int l_store_url(lua_State *L)
     return wait_start(L, w);
 }
 
-/* core.sink_commit(sink, key, if_absent) → object */
+/* core.sink_commit(sink, key, if_absent) → facts */
 static int l_sink_commit(lua_State *L)
 {
     struct hold *h = box_check(L, 1, &sink_kind);

@@ -23,13 +23,19 @@ const char *key_at(lua_State *L, int idx, struct span prefix, char room[KEY_ROOM
     return room;
 }
 
+/* After a commit nothing is left to do with a sink but to close it. */
+static void close_committed(struct store_wait *w)
+{
+    if (!w->sink || w->op.rc != 0)
+        return;
+    w->sink->ended = true;
+    hold_release(&w->sink->hold);
+}
+
 static void op_woken(struct op *op)
 {
     struct store_wait *w = CONTAINER(op, struct store_wait, op);
-    if (w->sink && op->rc == 0) { /* committed: nothing is left to do but close it */
-        w->sink->ended = true;
-        hold_release(&w->sink->hold);
-    }
+    close_committed(w);
     task_wake(w->task);
 }
 
@@ -71,25 +77,25 @@ static void set_number(lua_State *L, const char *name, lua_Number n)
     lua_setfield(L, -2, name);
 }
 
-static void push_object(lua_State *L, const struct object *o)
+/* size, modified, etag, type or nil, meta or nil: the library makes a table of them. */
+static int push_object(lua_State *L, const struct object *o)
 {
-    lua_createtable(L, 0, 6);
-    set_number(L, "size", (lua_Number)o->size);
-    set_number(L, "modified", (lua_Number)o->modified / 1e9);
+    lua_pushnumber(L, (lua_Number)o->size);
+    lua_pushnumber(L, (lua_Number)o->modified / 1e9);
     lua_pushstring(L, o->etag);
-    lua_setfield(L, -2, "etag");
-    if (o->type) {
-        lua_pushstring(L, o->type);
-        lua_setfield(L, -2, "type");
-    }
+    if (!o->type && !o->meta)
+        return 3;
+    lua_pushstring(L, o->type); /* nil for NULL */
+    if (!o->meta)
+        return 4;
     lua_createtable(L, 0, 0);
-    for (const char *p = o->meta, *end = p + o->meta_n; p && p < end;) {
+    for (const char *p = o->meta, *end = p + o->meta_n; p < end;) {
         const char *value = p + strlen(p) + 1;
         lua_pushstring(L, value);
         lua_setfield(L, -2, p);
         p = value + strlen(value) + 1;
     }
-    lua_setfield(L, -2, "meta");
+    return 5;
 }
 
 static void push_entries(lua_State *L, const struct store_wait *w)
@@ -112,13 +118,12 @@ static void push_entries(lua_State *L, const struct store_wait *w)
     }
 }
 
-static void push_stream(lua_State *L, struct store_wait *w)
+static int push_stream(lua_State *L, struct store_wait *w)
 {
-    push_object(L, &w->op.object);
     struct stream_hold *s = stream_hold_new(w->task, w->op.source, false);
     w->op.source = NULL;
     box_push(L, &s->hold);
-    lua_setfield(L, -2, "box");
+    return 1 + push_object(L, &w->op.object);
 }
 
 static void push_sink(lua_State *L, struct store_wait *w)
@@ -161,15 +166,12 @@ static int wait_result(lua_State *L, void *room)
     case OP_commit:
     case OP_put:
     case OP_put_if:
-        push_object(L, &op->object);
-        return 2;
+        return 1 + push_object(L, &op->object);
     case OP_open:
-        push_stream(L, w);
-        return 2;
+        return 1 + push_stream(L, w);
     case OP_read:
         lua_pushlstring(L, (const char *)op->out, op->out_n);
-        push_object(L, &op->object);
-        return 3;
+        return 2 + push_object(L, &op->object);
     case OP_create:
     case OP_append:
         push_sink(L, w);
@@ -247,7 +249,12 @@ struct store_wait *wait_new_commit(lua_State *L, struct sink_hold *sink)
 
 int wait_start(lua_State *L, struct store_wait *w)
 {
-    op_start(&w->op);
+    if (!task_may_go_on(w->task)) {
+        op_start(&w->op);
+    } else if (op_try(&w->op)) {
+        close_committed(w);
+        return 0;
+    }
     return task_wait(L, w->task);
 }
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define IDLE_MAX 64   /* tasks kept for the next requests */
+#define STREAK_MAX 16 /* operations in a row without giving others their turn */
 #define TRACE_LEVELS 16
 #define TRACE_MAX 1024
 
@@ -18,14 +20,23 @@ struct start {
     int n;
 };
 
+/* One that served before, or a new one. */
+static void give_coroutine(lua_State *L, struct task *t)
+{
+    if (t->L)
+        return;
+    t->L = lua_newthread(L);
+    t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 static int prepare(lua_State *L)
 {
     struct start *s = lua_touserdata(L, 1);
-    s->task->L = lua_newthread(L);
-    s->task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    struct task *t = s->task;
+    give_coroutine(L, t);
     lua_settop(L, 0);
-    s->n = s->push(L, s->task);
-    lua_xmove(L, s->task->L, s->n);
+    s->n = s->push(L, t);
+    lua_xmove(L, t->L, s->n);
     return 0;
 }
 
@@ -40,6 +51,7 @@ static void drop_wait(struct task *t)
 static void finish(struct task *t, int status)
 {
     t->over = true;
+    t->status = status;
     drop_wait(t);
     hold_release_all(t);
     t->ended(t, status);
@@ -65,6 +77,7 @@ static void resume(struct task *t, int n)
     struct vm *vm = t->vm;
     vm->running = t;
     t->waiting = false;
+    t->streak = 0;
     vm->stack = __builtin_frame_address(0);
     watch_enter(&vm->watch);
     int status = lua_resume(t->L, n);
@@ -83,14 +96,15 @@ static struct task *task_get(struct vm *vm)
     struct task *t;
     if (list_empty(&vm->idle)) {
         t = xalloc(sizeof *t);
+        t->ref = LUA_NOREF;
         list_init(&t->link);
     } else {
         t = CONTAINER(vm->idle.prev, struct task, link);
         list_remove(&t->link);
+        vm->n_idle--;
     }
     t->magic = TASK_MAGIC;
     t->vm = vm;
-    t->ref = LUA_NOREF;
     t->kind = NULL;
     t->waiting = t->cancelled = t->timed_out = t->is_heir = t->over = false;
     t->stopped = NULL;
@@ -98,23 +112,44 @@ static struct task *task_get(struct vm *vm)
     return t;
 }
 
+static void destroy(struct task *t)
+{
+    free(t->room);
+    free(t);
+}
+
+/* A coroutine whose function has returned can be resumed with another one. One that
+ * failed cannot, and one that stands still must not. */
 static void task_put(struct task *t)
 {
+    struct vm *vm = t->vm;
+    bool keep = vm->n_idle < IDLE_MAX;
     free(t->stopped);
-    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->ref);
-    list_append(&t->vm->idle, &t->link);
-    t->L = NULL;
+    t->stopped = NULL;
+    if (keep && t->over && t->status == 0) {
+        lua_settop(t->L, 0);
+    } else {
+        luaL_unref(vm->L, LUA_REGISTRYINDEX, t->ref);
+        t->ref = LUA_NOREF;
+        t->L = NULL;
+    }
     POISON(t);
+    if (!keep) {
+        destroy(t);
+        return;
+    }
+    list_append(&vm->idle, &t->link);
+    vm->n_idle++;
 }
 
 static int pin(lua_State *L)
 {
     struct task **pair = lua_touserdata(L, 1);
-    lua_State *from = pair[0]->L, *to = lua_newthread(L);
+    lua_State *from = pair[0]->L;
     int n = lua_gettop(from);
-    luaL_checkstack(to, n, "wait");
-    pair[1]->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_xmove(from, to, n);
+    give_coroutine(L, pair[1]);
+    luaL_checkstack(pair[1]->L, n, "wait");
+    lua_xmove(from, pair[1]->L, n);
     return 0;
 }
 
@@ -217,9 +252,9 @@ void task_forget(struct vm *vm)
     while (!list_empty(&vm->idle)) {
         struct task *t = CONTAINER(vm->idle.next, struct task, link);
         list_remove(&t->link);
-        free(t->room);
-        free(t);
+        destroy(t);
     }
+    vm->n_idle = 0;
 }
 
 struct task *task_may_wait(lua_State *L, const char *name)
@@ -253,6 +288,11 @@ void *task_room(struct task *t, size_t n)
         t->room_n = n;
     }
     return t->room;
+}
+
+bool task_may_go_on(struct task *t)
+{
+    return t->streak++ < STREAK_MAX;
 }
 
 void task_arm(struct task *t, const struct wait_kind *kind)

@@ -11,6 +11,9 @@
  * kind->drop. So every waiting function is used as result(f(…)). An operation that fails
  * before it starts returns 0 instead of task_wait(); core.result() then tells.
  *
+ * An operation that is over at once needs no wait either: it returns 0, too, as long as
+ * task_may_go_on says so.
+ *
  * The arguments of the C function stay on the coroutine's stack during the wait, so
  * strings may be lent to the operation.
  *
@@ -49,7 +52,7 @@ struct task {
     unsigned magic;
     struct vm *vm;
     lua_State *L; /* the coroutine */
-    int ref;      /* its anchor in the registry */
+    int ref;      /* its anchor in the registry; both outlive a request that ended well */
     struct list link;
     struct list holds;
     void *owner;
@@ -67,7 +70,9 @@ struct task {
     void (*leave)(void *room, struct task *heir);
     uint64_t due; /* when the wait will have lasted too long */
     bool waiting, cancelled, timed_out, is_heir, over;
-    char *stopped; /* where its code was when the watchdog stopped it; or NULL */
+    char *stopped;   /* where its code was when the watchdog stopped it; or NULL */
+    int status;      /* once over */
+    unsigned streak; /* operations over at once since the last resume */
 };
 
 /* Starts a coroutine: push(L, arg) pushes a function and its arguments on the main state
@@ -79,7 +84,8 @@ int task_start(struct vm *vm, int (*push)(lua_State *L, struct task *t),
                void (*ended)(struct task *t, int status), void *owner, struct task **out);
 /* Once, after ended. Takes t; nothing on its stack may be used from here on. */
 void task_free(struct task *t);
-/* Frees the tasks that are kept for later; the VM is about to go. */
+/* Frees the tasks that are kept for later, but not their coroutines: the VM is about to
+ * go. */
 void task_forget(struct vm *vm);
 
 /* Raises unless the running code may wait; the error names the call. Returns the task. */
@@ -95,6 +101,9 @@ void task_arm(struct task *t, const struct wait_kind *kind);
 int task_refuse(struct task *t, int rc);
 /* The last thing that a waiting function does. */
 int task_wait(lua_State *L, struct task *t);
+/* Whether an operation that is over at once may be answered without giving others their
+ * turn; so many times in a row. */
+bool task_may_go_on(struct task *t);
 /* The operation is over. From the run queue of the task's worker only. */
 void task_wake(struct task *t);
 /* Harmless when the task is over or cancelled. */

@@ -15,27 +15,12 @@
 /* bytes that a collection has to free before the system gets pages back */
 #define TRIM_LEAST ((size_t)8 << 20)
 
-static void *vm_refuse(struct vm *vm)
-{
-    vm->refused = true;
-    return NULL;
-}
-
-/* Refuses what would pass the cap. LuaJIT raises "not enough memory" where the allocation
- * was asked for; shrinking and freeing always succeed. */
+/* LuaJIT raises "not enough memory" where an allocation was refused. */
 static void *vm_alloc(void *arg, void *p, size_t had, size_t want)
 {
     struct vm *vm = arg;
-    if (want == 0) {
-        free(p);
-        vm->used -= had;
-        return NULL;
-    }
-    if (want > had && vm->used + (want - had) > vm->limit)
-        return vm_refuse(vm);
-    void *q = realloc(p, want);
-    if (q)
-        vm->used += want - had;
+    void *q = alloc_change(&vm->heap, p, had, want);
+    vm->refused |= !q && want;
     return q;
 }
 
@@ -59,12 +44,13 @@ int vm_new(size_t memory, struct worker *w, lua_CFunction core, struct vm **out)
 {
     struct vm *vm = xalloc(sizeof *vm);
     vm->magic = VM_MAGIC;
-    vm->limit = memory;
+    alloc_init(&vm->heap, SIZE_MAX);
     vm->worker = w;
     list_init(&vm->idle);
     list_init(&vm->waiting);
     timer_init(&vm->patience, w, task_late);
-    vm->L = lua_newstate(vm_alloc, vm);
+    vm->L = lua_newstate(vm_alloc, vm); /* it may crash if it is refused memory */
+    vm->heap.limit = memory;
     watch_init(&vm->watch, vm->L, task_stop, w, VM_LOAD_LIMIT);
     if (!vm->L || vm_protect(vm, setup, &core, NULL) != 0) {
         vm_free(vm);
@@ -88,6 +74,7 @@ void vm_free(struct vm *vm)
     timer_fini(&vm->patience);
     if (vm->L)
         lua_close(vm->L);
+    alloc_fini(&vm->heap);
     for (size_t i = 0; i < vm->n_stores; i++)
         store_unref(vm->stores[i]);
     free(vm->stores);
@@ -214,15 +201,17 @@ static int collect(lua_State *L)
  * is refused, so garbage alone could meet the cap. */
 void vm_settle(struct vm *vm, bool exhausted)
 {
-    bool near = vm->used > vm->limit / 4 * 3 && vm->used > vm->kept + vm->limit / 8;
+    struct alloc *heap = &vm->heap;
+    bool near =
+        heap->used > heap->limit / 4 * 3 && heap->used > vm->kept + heap->limit / 8;
     if (!exhausted && !vm->refused && !near)
         return;
-    size_t limit = vm->limit, before = vm->used;
-    vm->limit = SIZE_MAX; /* to collect takes a little memory itself */
+    size_t limit = heap->limit, before = heap->used;
+    heap->limit = SIZE_MAX; /* to collect takes a little memory itself */
     vm_protect(vm, collect, NULL, NULL);
-    vm->limit = limit;
-    vm->kept = vm->used;
+    heap->limit = limit;
+    vm->kept = heap->used;
     vm->refused = false;
-    if (before > vm->used && before - vm->used > TRIM_LEAST)
+    if (before > heap->used && before - heap->used > TRIM_LEAST)
         malloc_trim(0);
 }

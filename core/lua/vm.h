@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "loop/timer.h"
+#include "lua/alloc.h"
 #include "lua/watch.h"
 
 #include <lua.h>
@@ -28,8 +29,8 @@ struct worker;
 struct vm {
     unsigned magic;
     lua_State *L;
-    size_t used, limit; /* bytes of the Lua heap */
-    size_t kept;        /* bytes in use after the last forced collection */
+    struct alloc heap;
+    size_t kept; /* bytes in use after the last forced collection */
 
     struct worker *worker; /* NULL in a trial */
     struct task *running;  /* whose coroutine runs now */
@@ -40,7 +41,8 @@ struct vm {
     struct watch watch;    /* its limit is that of loading until somebody changes it */
     char *folder;          /* of the script; NULL without one */
 
-    struct list idle;      /* tasks to be used again */
+    struct list idle; /* tasks to be used again */
+    size_t n_idle;
     struct list waiting;   /* tasks, those first whose wait began first */
     struct timer patience; /* until the first of them has waited too long */
     uint64_t wait_max;     /* ns; 0: for ever */

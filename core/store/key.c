@@ -3,35 +3,35 @@
 
 #define SEGMENT_MAX 255
 
-static bool segment_ok(struct span s, bool complete)
+/* A segment that is complete: one that is followed by another, or the last of a key. */
+static bool segment_ok(struct span s, bool first)
 {
-    if (s.n > SEGMENT_MAX || (complete && s.n == 0))
+    if (s.n == 0 || s.n > SEGMENT_MAX)
         return false;
-    if (complete && (span_is(s, ".") || span_is(s, "..")))
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return true;
+    if (s.p[0] != '.')
+        return true;
+    return !span_is(s, ".") && !span_is(s, "..") && !(first && span_is(s, KEY_PRIVATE));
 }
 
 /* The last segment of a prefix is incomplete: it may be empty, or a beginning such as
  * "..", which ".. " could follow. */
 static int check(struct span key, bool prefix)
 {
-    struct span rest = key;
+    size_t from = 0;
     if (key.n > KEY_MAX)
         return E_INVALID;
-    for (size_t i = 0;; i++) {
-        struct span segment = span_cut(&rest, '/');
-        bool last = rest.p == NULL;
-        if (!segment_ok(segment, !(last && prefix)))
+    for (size_t i = 0; i < key.n; i++) {
+        unsigned char c = (unsigned char)key.p[i];
+        if (c < 0x20 || c == 0x7f)
             return E_INVALID;
-        if (i == 0 && !(last && prefix) && span_is(segment, KEY_PRIVATE))
+        if (c != '/')
+            continue;
+        if (!segment_ok((struct span){key.p + from, i - from}, from == 0))
             return E_INVALID;
-        if (last)
-            return 0;
+        from = i + 1;
     }
+    struct span last = {key.p + from, key.n - from};
+    return (prefix ? last.n <= SEGMENT_MAX : segment_ok(last, from == 0)) ? 0 : E_INVALID;
 }
 
 int key_check(struct span key)

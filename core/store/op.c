@@ -3,8 +3,10 @@
  * The life of an operation: what it may ask is checked here, once for all kinds, and its
  * end always comes by the run queue.
  */
+#include "store/cache.h"
 #include "store/key.h"
 #include "store/store.h"
+#include "stream/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,12 +135,57 @@ void op_init(struct op *op, struct store *store, enum store_verb verb,
     op->n = SIZE_UNKNOWN;
 }
 
-void op_start(struct op *op)
+/* The window that was asked for, of n bytes in all. */
+static void lend_content(struct op *op, struct content *c)
+{
+    uint64_t size = op->object.size, left = size - op->offset;
+    op->source = memory_source_new(content_bytes(c), (size_t)size, content_put, c);
+    if (op->offset || op->n < left)
+        source_window(op->source, op->offset, op->n < left ? op->n : left);
+}
+
+bool op_keep(struct op *op, const void *p, size_t n)
+{
+    assert(op->verb == OP_open && op->immutable && n == op->object.size);
+    struct content *c = cache_add(op->store, op->key, &op->object, p, n, op->removals);
+    if (c)
+        lend_content(op, c);
+    return c != NULL;
+}
+
+/* Answers an open from memory. */
+static bool open_kept(struct op *op)
+{
+    struct content *c = cache_get(op->store, op->key);
+    op->removals = cache_removals();
+    if (!c)
+        return false;
+    content_describe(c, &op->object);
+    if (op->offset > op->object.size) {
+        content_put(c);
+        op_complete(op, E_RANGE);
+        return true;
+    }
+    lend_content(op, c);
+    op_complete(op, 0);
+    return true;
+}
+
+/* What is gone, or may be, is not to be had from memory. */
+static void forget_removed(const struct op *op)
+{
+    if (op->verb == OP_remove || op->verb == OP_expire || op->verb == OP_move)
+        cache_forget(op->store, op->key, false);
+    else if (op->verb == OP_remove_prefix)
+        cache_forget(op->store, op->key, true);
+}
+
+bool op_try(struct op *op)
 {
     CHECK(op, OP_MAGIC);
     CHECK(op->store, STORE_MAGIC);
     assert(!op->running);
-    op->running = true;
+    op->running = op->starting = true;
     op->worker = worker_self();
     if (op->verb == OP_list) {
         op->key = op->key ? op->key : "";
@@ -151,8 +198,21 @@ void op_start(struct op *op)
         rc = E_BUSY;
     if (rc)
         op_complete(op, rc);
-    else
+    else if (!op->immutable || op->verb != OP_open || !open_kept(op))
         op->store->kind->start(op);
+    op->running = !op->settled;
+    op->starting = false;
+    if (op->settled && op->rc != E_INVALID)
+        forget_removed(op);
+    return op->settled;
+}
+
+void op_start(struct op *op)
+{
+    if (!op_try(op))
+        return;
+    op->running = true;
+    op_complete(op, op->rc);
 }
 
 void op_cancel(struct op *op)
@@ -176,6 +236,8 @@ static void run_done(struct call *call)
     CHECK(op, OP_MAGIC);
     assert(op->running);
     op->running = false;
+    if (op->rc != E_INVALID)
+        forget_removed(op);
     op->done(op);
 }
 
@@ -183,6 +245,10 @@ void op_complete(struct op *op, int rc)
 {
     CHECK(op, OP_MAGIC);
     op->rc = rc;
+    if (op->starting) {
+        op->settled = true;
+        return;
+    }
     op->job.call.fn = run_done;
     worker_defer(op->worker, &op->job.call);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
+#include "store/cache.h"
 #include "store/kinds.h"
 
 #include <pthread.h>
@@ -146,8 +147,10 @@ void store_unref(struct store *s)
         }
     }
     pthread_mutex_unlock(&lock);
-    if (last)
+    if (last) {
+        cache_forget_store(s);
         destroy(s);
+    }
 }
 
 /* Any store that has not begun, with a reference, or NULL. */

@@ -5,6 +5,7 @@
  *
  *   store.h   the contract
  *   key.h     what a key may be
+ *   cache.h   small contents that never change, in memory
  *   kinds.h   the table of kinds
  *
  * A store is one process-wide object, interned by kind and canonical options and counted
@@ -76,7 +77,7 @@ struct op {
     /* Inputs, by verb, and what comes out:
      *
      * stat          key -> object
-     * open          key [offset, n] -> object, source over that window. n SIZE_UNKNOWN:
+     * open          key [offset, n, immutable] -> object, source over that window. n SIZE_UNKNOWN:
      *               to the end; a window is cut at the end; offset beyond the size:
      *               E_RANGE; offset == size gives an empty source
      * read          key, limit -> object, out: a whole small object in one step. Larger
@@ -131,6 +132,8 @@ struct op {
     const char *method;
     uint64_t expires_s;
     bool if_absent, delimiter;
+    bool immutable; /* the caller promises that the bytes under the key never change, and
+                       that somebody still named it just now: memory may answer */
 
     /* results, valid in done with rc 0 */
     struct object object;
@@ -147,9 +150,11 @@ struct op {
     /* for the store and its kind */
     struct job job;
     struct worker *worker;
-    bool cancelled; /* read it by op_is_cancelled */
-    bool running;   /* between op_start and done */
+    bool cancelled;         /* read it by op_is_cancelled */
+    bool running;           /* between op_start and done */
+    bool starting, settled; /* the kind's start is on the stack; it answered there */
     void *state;
+    uint64_t removals; /* see cache.h */
 };
 
 /* Zeroes op and sets what every operation needs. */
@@ -157,6 +162,9 @@ void op_init(struct op *op, struct store *store, enum store_verb verb,
              void (*done)(struct op *));
 /* Starts it. Keys are checked here: a bad one is E_INVALID. */
 void op_start(struct op *op);
+/* The same, but true when it is over at once: then done does not run. Those who use this
+ * see to it that others have their turn. */
+bool op_try(struct op *op);
 void op_cancel(struct op *op);
 /* Frees the results that are owned by the op; not source and sink. From done on. */
 void op_fini(struct op *op);
@@ -164,6 +172,10 @@ void op_fini(struct op *op);
  * thread. Both make done run from the run queue. */
 void op_complete(struct op *op, int rc);
 void op_post(struct op *op, int rc);
+/* For kinds, in an open that is immutable: gives the object's bytes, a whole one of at most
+ * CACHE_CONTENT_MAX. They are kept for others, and a window of them becomes op->source;
+ * false: do as if it were not immutable. p is borrowed. */
+bool op_keep(struct op *op, const void *p, size_t n);
 /* Whether somebody asked to stop; any thread, for kinds that work in steps. */
 bool op_is_cancelled(const struct op *op);
 /* The verb's name, for logs. */

@@ -131,6 +131,14 @@ bool bufpool_cancel(struct buf_wait *w)
     return waits;
 }
 
+bool bufpool_is_scarce(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    bool scarce = pool.lent > pool.most / 2;
+    pthread_mutex_unlock(&pool.lock);
+    return scarce;
+}
+
 size_t bufpool_used(size_t *peak)
 {
     pthread_mutex_lock(&pool.lock);

@@ -35,6 +35,9 @@ uint8_t *bufpool_get(struct buf_wait *w);
 bool bufpool_cancel(struct buf_wait *w);
 /* Takes data. Accepts NULL. */
 void bufpool_put(uint8_t *data);
+/* More than half of them are lent: whoever waits for a slow peer must not hold one. Any
+ * thread; the answer may be late. */
+bool bufpool_is_scarce(void);
 /* Bytes lent now, and the most so far. */
 size_t bufpool_used(size_t *peak);
 

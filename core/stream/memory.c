@@ -36,6 +36,13 @@ static int memory_window(struct source *s, uint64_t offset, uint64_t n)
     return 0;
 }
 
+static const uint8_t *memory_memory(struct source *s, size_t *n)
+{
+    struct memory_source *m = CONTAINER(s, struct memory_source, source);
+    *n = m->end - m->at;
+    return m->p + m->at;
+}
+
 static void memory_close(struct source *s)
 {
     struct memory_source *m = CONTAINER(s, struct memory_source, source);
@@ -47,6 +54,7 @@ static void memory_close(struct source *s)
 static const struct source_ops memory_source_ops = {.name = "memory",
                                                     .pull = memory_pull,
                                                     .window = memory_window,
+                                                    .memory = memory_memory,
                                                     .close = memory_close};
 
 struct source *memory_source_new(const void *p, size_t n, void (*release)(void *),

@@ -6,10 +6,13 @@
  */
 #include "stream/pipe.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 /* Steps made in one go when everybody answers at once; then others have their turn. */
 #define STEPS_MAX 16
+#define PATIENCE_NS (10 * NS_PER_S)
 
 enum { FLOW, FINISH, ABORT, DONE };
 
@@ -71,6 +74,16 @@ static void on_source(struct source *s, ssize_t n)
     ask_step(p);
 }
 
+static void on_impatience(struct timer *t)
+{
+    struct pipe *p = CONTAINER(t, struct pipe, admission);
+    CHECK(p, PIPE_MAGIC);
+    if (!p->waiting)
+        return;
+    fail(p, E_BUSY);
+    ask_step(p);
+}
+
 static void on_sink(struct sink *k, int rc)
 {
     struct pipe_lane *lane = k->pusher;
@@ -80,7 +93,10 @@ static void on_sink(struct sink *k, int rc)
     lane->busy = false;
     if (rc < 0)
         fail(p, rc);
-    if (p->state == FLOW && p->spliced)
+    if (p->asking && lane == p->lanes) {
+        p->asking = false;
+        p->easy = rc == 0;
+    } else if (p->state == FLOW && p->spliced)
         p->ended = true;
     else if (p->state == FLOW)
         lane->next++;
@@ -94,6 +110,7 @@ static void on_buffer(struct buf_wait *w)
     struct pipe *p = CONTAINER(w, struct pipe, wait);
     CHECK(p, PIPE_MAGIC);
     p->waiting = false;
+    timer_clear(&p->admission);
     p->chunks[p->filled % PIPE_CHUNKS].data = w->data;
     ask_step(p);
 }
@@ -134,7 +151,28 @@ static void free_chunks(struct pipe *p)
 static size_t pull_size(const struct pipe *p)
 {
     uint64_t left = p->limit - p->taken;
-    return left < BUF_SIZE ? (size_t)left + 1 : BUF_SIZE;
+    size_t most = p->easy ? SINK_EASY : BUF_SIZE;
+    return left < most ? (size_t)left + 1 : most;
+}
+
+/* While buffers are scarce: whether one would be given back soon if it were taken now. */
+static bool is_brief(struct pipe *p)
+{
+    struct pipe_lane *lane = &p->lanes[0];
+    if (p->filled > p->freed)
+        return false;
+    if (p->easy || !lane->sink || !lane->sink->ops->await)
+        return true;
+    lane->busy = p->asking = true;
+    sink_await(lane->sink);
+    return p->easy;
+}
+
+static void wait_for_buffer(struct pipe *p)
+{
+    p->waiting = true;
+    if (p->taken == 0)
+        timer_set(&p->admission, worker_now(p->worker) + p->patience);
 }
 
 /* Pulls into the next chunk, for which a buffer is taken as late as can be: after the
@@ -147,17 +185,21 @@ static void fill_chunk(struct pipe *p)
     if (p->ended || p->pulling || p->waiting ||
         (!tail && p->filled - p->freed == PIPE_CHUNKS))
         return;
+    if (!tail && !c->data && bufpool_is_scarce() && !is_brief(p))
+        return;
     if (!tail && !c->data && !p->awaited && p->source->ops->await) {
         p->pulling = p->awaiting = true;
         source_await(p->source);
         return;
     }
     if (!tail && !c->data && !(c->data = bufpool_get(&p->wait))) {
-        p->waiting = true;
+        wait_for_buffer(p);
         return;
     }
+    size_t n = tail ? 1 : pull_size(p);
     p->pulling = true;
-    source_pull(p->source, tail ? &p->tail : c->data, tail ? 1 : pull_size(p));
+    p->easy = false;
+    source_pull(p->source, tail ? &p->tail : c->data, n);
 }
 
 /* Asks everybody who holds something of ours to give it back; once. */
@@ -250,6 +292,7 @@ static void step(struct call *c)
             ask_step(p);
         return;
     }
+    timer_fini(&p->admission);
     if (p->lanes[0].sink)
         p->stored = p->lanes[0].sink->moved;
     if (p->spliced)
@@ -277,6 +320,8 @@ void pipe_init(struct pipe *p, struct source *source, struct sink *sink,
     assert(p->worker);
     p->source = source;
     p->limit = SIZE_UNKNOWN;
+    p->patience = PATIENCE_NS;
+    timer_init(&p->admission, p->worker, on_impatience);
     p->done = done;
     p->step.fn = step;
     p->wait.ready = on_buffer;

@@ -6,6 +6,11 @@
  * a chunk is free of all of them. When the source is a plain file, nobody observes and
  * the sink can send files, the bytes are spliced and no chunk is used.
  *
+ * Buffers and slow peers: a buffer is taken when the source has something for it. While
+ * buffers are scarce, nothing is read ahead, and a sink whose peer is slow is waited for
+ * before a buffer is taken. A body for which there is no buffer at all waits its turn;
+ * when not even its first one comes within `patience`, the pipe fails with E_BUSY.
+ *
  * End: every observer finishes first, in the order added; if all agree the sink finishes.
  * After a failure whoever has not finished well aborts, observers first. Then `done` runs
  * once from the run queue. The pipe never closes its source or its sinks: they are the
@@ -15,6 +20,7 @@
 #define STREAM_PIPE_H
 
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "stream/bufpool.h"
 #include "stream/sink.h"
 #include "stream/source.h"
@@ -36,7 +42,8 @@ struct pipe {
     struct source *source;
     struct pipe_lane lanes[1 + PIPE_OBSERVERS]; /* the sink, then the observers */
     size_t n_lanes;
-    uint64_t limit; /* more bytes than this: E_TOO_LARGE; SIZE_UNKNOWN for none */
+    uint64_t patience; /* ns; for the first buffer */
+    uint64_t limit;    /* more bytes than this: E_TOO_LARGE; SIZE_UNKNOWN for none */
 
     /* the result, valid in done */
     int rc;          /* 0, or the first failure */
@@ -53,11 +60,13 @@ struct pipe {
     uint64_t freed;  /* of these, chunks that every lane has passed */
     uint8_t tail;    /* where a byte too many would go */
     struct buf_wait wait;
+    struct timer admission;
     struct call step;
     unsigned state;
     size_t ending;                /* whose turn it is to finish or abort */
     bool waiting, pulling, ended; /* for a buffer; at the source; all came */
     bool awaiting, awaited;       /* what a pull would find */
+    bool asking, easy;            /* whether a push would wait */
     bool stopping, spliced;       /* what was outstanding has been cancelled */
     bool running, again;          /* the step is being made; make another one */
 };

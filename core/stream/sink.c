@@ -20,6 +20,12 @@ void sink_splice(struct sink *k, int fd, uint64_t offset, uint64_t n)
     k->ops->splice(k, fd, offset, n);
 }
 
+void sink_await(struct sink *k)
+{
+    CHECK(k, SINK_MAGIC);
+    k->ops->await(k);
+}
+
 void sink_finish(struct sink *k)
 {
     CHECK(k, SINK_MAGIC);

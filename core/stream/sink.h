@@ -16,6 +16,7 @@
 #include "base/base.h"
 
 #define SINK_MAGIC 0x51480000U
+#define SINK_EASY (16 * 1024)
 
 struct sink;
 
@@ -27,11 +28,14 @@ struct sink_ops {
     /* Takes n bytes of an open file instead of pushes; at most once, answered like push,
      * with `moved` kept up to date. NULL: it cannot. */
     void (*splice)(struct sink *k, int fd, uint64_t offset, uint64_t n);
+    /* Asks to be told when a push of SINK_EASY bytes would not have to wait for a peer;
+     * answered like push. NULL: pushes never wait for peers. */
+    void (*await)(struct sink *k);
     /* All bytes came. Answered once. NULL: nothing to do. */
     void (*finish)(struct sink *k);
     /* Undoes what can be undone. Answered once. NULL: nothing to do. */
     void (*abort)(struct sink *k);
-    /* Asks an outstanding push or splice to end soon. A finish that began completes.
+    /* Asks an outstanding push, splice or await to end soon. A finish that began completes.
      * NULL: ends by itself without waiting for a peer. */
     void (*cancel)(struct sink *k);
     /* Frees k; nothing is outstanding. NULL: the owner keeps it (an observer on a stack).
@@ -51,6 +55,8 @@ void sink_init(struct sink *k, const struct sink_ops *ops);
 void sink_push(struct sink *k, const uint8_t *p, size_t n);
 /* Only where ops->splice is not NULL; n > 0. */
 void sink_splice(struct sink *k, int fd, uint64_t offset, uint64_t n);
+/* Only where ops->await is not NULL. */
+void sink_await(struct sink *k);
 void sink_finish(struct sink *k);
 void sink_abort(struct sink *k);
 void sink_cancel(struct sink *k);

@@ -32,6 +32,12 @@ int source_file(struct source *s, int *fd, uint64_t *offset, uint64_t *n)
     return s->ops->file ? s->ops->file(s, fd, offset, n) : E_UNSUPPORTED;
 }
 
+const uint8_t *source_memory(struct source *s, size_t *n)
+{
+    CHECK(s, SOURCE_MAGIC);
+    return s->ops->memory ? s->ops->memory(s, n) : NULL;
+}
+
 void source_cancel(struct source *s)
 {
     CHECK(s, SOURCE_MAGIC);

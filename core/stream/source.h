@@ -31,6 +31,8 @@ struct source_ops {
      * files without copying. The descriptor is lent until close. 0 or E_UNSUPPORTED.
      * NULL: unsupported. */
     int (*file)(struct source *s, int *fd, uint64_t *offset, uint64_t *n);
+    /* The rest of the bytes where they lie in memory, lent until close. NULL: they do not. */
+    const uint8_t *(*memory)(struct source *s, size_t *n);
     /* Asks to be told when a pull would not have to wait for a peer: one source_answer
      * follows, 1 for bytes or the end, < 0 for an error. So a buffer need not be held for
      * a peer that is slow. A transform passes it on. NULL: pulls never wait for peers. */
@@ -58,6 +60,8 @@ void source_pull(struct source *s, uint8_t *buf, size_t cap);
 void source_await(struct source *s);
 int source_window(struct source *s, uint64_t offset, uint64_t n);
 int source_file(struct source *s, int *fd, uint64_t *offset, uint64_t *n);
+/* NULL where ops->memory is. */
+const uint8_t *source_memory(struct source *s, size_t *n);
 void source_cancel(struct source *s);
 /* Takes s. Accepts NULL. */
 void source_close(struct source *s);

@@ -6,9 +6,13 @@ local core = require "tidegate.core"
 
 local M = {}
 
+local MIB = 2 ^ 20
+local SCRIPT_MIN = 4 * MIB
+
 local CONFIG = {
   listen = { "any", default = { "127.0.0.1:5000" } },
   workers = { "integer", min = 1, max = 64 },
+  memory = { "size", min = 32 * MIB, max = 2 ^ 40 },
   io_threads = { "integer", default = 8, min = 1, max = 64 },
   limits = { fields = {
     head = { "duration", default = 10, min = 0.01 },
@@ -17,8 +21,9 @@ local CONFIG = {
     response = { "duration", default = 3600, min = 0.01 },
     slice = { "duration", default = 0.2, min = 0.01, max = 60 },
     wait = { "duration", default = 60, min = 0.01 },
-    script = { "size", default = 128 * 2 ^ 20, min = 4 * 2 ^ 20, max = 2 ^ 40 },
-    buffers = { "size", default = 256 * 2 ^ 20, min = 2 * 2 ^ 20, max = 2 ^ 40 },
+    script = { "size", min = SCRIPT_MIN, max = 2 ^ 40 },
+    buffers = { "size", min = 2 * MIB, max = 2 ^ 40 },
+    cache = { "size", min = 0, max = 2 ^ 40 },
   } },
   log = { fields = {
     level = { "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
@@ -30,13 +35,26 @@ local LEVEL = { debug = 0, info = 1, warn = 2, error = 3 }
 
 local closed
 
+-- One number divides itself: half for bodies on their way, a quarter for all VMs, an eighth for
+-- contents in memory. The last eighth is for what is not counted: threads, connections.
+local function divide(o)
+  local all = o.memory
+  if not all then
+    return { script = 128 * MIB, buffers = 256 * MIB, cache = 32 * MIB }
+  end
+  local script = math.floor(all / 4 / (o.workers or core.cores()))
+  return { script = math.max(script, SCRIPT_MIN), buffers = math.floor(all / 2),
+    cache = math.floor(all / 8) }
+end
+
 local function declare(o)
-  local limits = o.limits
+  local limits, share = o.limits, divide(o)
   core.declare("config", {
     listen = o.listen, workers = o.workers, io_threads = o.io_threads,
     head = limits.head * 1e9, idle = limits.idle * 1e9, stall = limits.stall * 1e9,
     response = limits.response * 1e9, slice = limits.slice * 1e9, wait = limits.wait * 1e9,
-    script = limits.script, buffers = limits.buffers,
+    script = limits.script or share.script, buffers = limits.buffers or share.buffers,
+    cache = limits.cache or share.cache,
     log_level = LEVEL[o.log.level], log_json = o.log.format == "json" and 1 or 0,
   })
 end

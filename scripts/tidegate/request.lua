@@ -38,7 +38,7 @@ local LAZY = {
   end,
   body = function(q)
     local box = core.request_body(q.box)
-    q.body = box and stream.stream { box = box }
+    q.body = box and stream.stream(box)
   end,
   user = function(q)
     q.user = { name = NOBODY }

@@ -61,6 +61,8 @@ local function run(app, q, path)
   return reply.send(q.box, r)
 end
 
+local LATER = { ["Retry-After"] = 5 } -- seconds; of every 503 that says nothing else
+
 local function default_error(_, e)
   return reply.new(e.status, { errors = { { code = e.code, message = e.message,
     detail = e.detail } } })
@@ -72,9 +74,10 @@ local function answer(app, q, e)
   if not reply.is(r) then
     error("on_error must return a reply, it returned " .. type(r), 0)
   end
-  if e.headers then
+  local more = e.headers or e.status == 503 and LATER
+  if more then
     local headers = {}
-    for name, value in pairs(e.headers) do
+    for name, value in pairs(more) do
       headers[name] = value
     end
     for name, value in pairs(r.headers or {}) do

@@ -11,7 +11,7 @@ local units = require "tidegate.units"
 local M = {}
 
 local check = checks.check
-local result, raise_or = core.result, err.check
+local result, raise_or, object = core.result, err.check, stream.object
 local NONE = {}
 
 local KINDS = {
@@ -29,7 +29,7 @@ local KINDS = {
   },
 }
 
-local OPEN = { offset = "size", size = "size" }
+local OPEN = { offset = "size", size = "size", immutable = "boolean" }
 local CREATE = { if_absent = "boolean", type = "string", meta = "table" }
 local MOVE = { size = "size" }
 local LIST = { delimiter = "boolean", after = "string",
@@ -85,12 +85,17 @@ function Store:at(prefix)
 end
 
 function Store:stat(key)
-  return raise_or(result(core.store_stat(self.box, key)))
+  return object(raise_or(result(core.store_stat(self.box, key))))
 end
 
 function Store:open(key, options)
   local o = options and check(options, OPEN, "store:open") or NONE
-  return stream.stream(raise_or(result(core.store_open(self.box, key, o.offset, o.size))))
+  return stream.opened(raise_or(result(core.store_open(self.box, key, o.offset, o.size,
+    o.immutable))))
+end
+
+local function with_object(bytes, ...)
+  return bytes, object(...)
 end
 
 function Store:read(key, limit)
@@ -98,7 +103,7 @@ function Store:read(key, limit)
   if not n then
     error("store:read: a limit is needed, such as \"1m\"", 2)
   end
-  return raise_or(result(core.store_read(self.box, key, n)))
+  return with_object(raise_or(result(core.store_read(self.box, key, n))))
 end
 
 function Store:create(key, options)
@@ -113,11 +118,12 @@ end
 
 function Store:put(key, bytes, options)
   local o = options and check(options, CREATE, "store:put") or NONE
-  return raise_or(result(core.store_put(self.box, key, bytes, o.if_absent, o.type, o.meta)))
+  return object(raise_or(result(core.store_put(self.box, key, bytes, o.if_absent, o.type,
+    o.meta))))
 end
 
 function Store:put_if(key, bytes, version)
-  return raise_or(result(core.store_put_if(self.box, key, bytes, version)))
+  return object(raise_or(result(core.store_put_if(self.box, key, bytes, version))))
 end
 
 function Store:list(prefix, options)

@@ -16,9 +16,26 @@ local INTO = { hash = "table", expect = "string", verify = "string", states = "t
 local COMMIT = { if_absent = "boolean" }
 local NONE = {}
 
--- An object with its fields and a box; the same table, made a stream.
-function M.stream(object)
-  return object and setmetatable(object, Stream)
+-- What is known of an object, as a table; nil when it is absent.
+function M.object(size, modified, etag, kind, meta)
+  if not size then
+    return nil
+  end
+  return { size = size, modified = modified, etag = etag, type = kind, meta = meta or {} }
+end
+
+-- A stream of bytes that nobody knows anything about yet.
+function M.stream(box)
+  return setmetatable({ box = box }, Stream)
+end
+
+-- An opened object: its facts and its stream; nil when it is absent.
+function M.opened(box, size, modified, etag, kind, meta)
+  if not box then
+    return nil
+  end
+  return setmetatable({ box = box, size = size, modified = modified, etag = etag, type = kind,
+    meta = meta or {} }, Stream)
 end
 
 function M.sink(box)
@@ -55,7 +72,7 @@ end
 
 function Sink:commit(key, options)
   local o = options and check(options, COMMIT, "sink:commit") or NONE
-  return err.check(core.result(core.sink_commit(self.box, key, o.if_absent)))
+  return M.object(err.check(core.result(core.sink_commit(self.box, key, o.if_absent))))
 end
 
 function Sink:abort()

@@ -107,6 +107,8 @@ static struct source *whole_file(bool all)
     return file_source_new(fd, all ? (uint64_t)st.st_size : 10, lane_cpu());
 }
 
+static const uint8_t zeros[PEER_LARGE];
+
 static void digits(struct reply *r, struct span path)
 {
     r->ranges = true;
@@ -117,6 +119,8 @@ static void digits(struct reply *r, struct span path)
         r->bytes = SPAN_LIT(DIGITS);
     else if (span_is(path, "/memory"))
         r->source = memory_source_new(DIGITS, 10, NULL, NULL);
+    else if (span_is(path, "/large"))
+        r->source = memory_source_new(zeros, sizeof zeros, NULL, NULL);
     else
         r->source = whole_file(span_is(path, "/all"));
 }
@@ -270,7 +274,7 @@ void peer_start(struct peer *p, struct http_limits limits)
     snprintf(p->big, sizeof p->big, "%s/f", unit_tmpdir());
     int fd = open(p->big, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     EXPECT(write(fd, DIGITS, 10) == 10 && close(fd) == 0);
-    bufpool_start(16u << 20, 0);
+    bufpool_start((size_t)PEER_BUFFERS * BUF_SIZE, 0);
     EXPECT_EQ(pool_start(2), 0);
     p->worker = worker_new("http");
     EXPECT(p->worker && worker_start(p->worker, setup, teardown, p) == 0);

@@ -4,11 +4,16 @@
  * side of it: blocking sockets on the case's own thread.
  *
  * The handler knows:
- *   /hello    "hello", with an entity tag and ranges       /bytes /memory /file
- *   /echo     the request's body                             "0123456789" of that kind
- *   /ignore   "ignored", whatever body there is            /held   answers at
- * peer_release /stream   "one two three " of unknown size             /short  9 of 10
- * bytes /empty    204                                          /close  asks for the close
+ *   /hello    "hello", with an entity tag and ranges
+ *   /bytes /memory /file   "0123456789" of that kind
+ *   /echo     the request's body
+ *   /ignore   "ignored", whatever body there is
+ *   /held     answers at peer_release
+ *   /stream   "one two three " of unknown size
+ *   /short    9 of 10 bytes
+ *   /empty    204
+ *   /close    asks for the close
+ *   /large    PEER_LARGE zeros, from memory
  */
 #ifndef HTTP_PEER_H
 #define HTTP_PEER_H
@@ -17,6 +22,9 @@
 #include "spec/unit/unit.h"
 
 #include <semaphore.h>
+
+#define PEER_BUFFERS 64 /* in the pool */
+#define PEER_LARGE (1024 * 1024)
 
 struct peer {
     struct worker *worker;

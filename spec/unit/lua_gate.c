@@ -242,6 +242,35 @@ TEST("lua gate: looking at a script tells its configuration")
     gate_config_fini(&c);
 }
 
+TEST("lua gate: one number for memory divides itself")
+{
+    static const struct {
+        const char *options;
+        size_t script, buffers, cache; /* MiB */
+    } cases[] = {
+        {"", 128, 256, 32},
+        {"memory = '256m'", 32, 128, 32},
+        {"memory = '256m', limits = { script = '8m' }", 8, 128, 32},
+        {"memory = '256m', limits = { cache = 0 }", 32, 128, 0},
+        {"memory = '32m', limits = { buffers = '64m' }", 4, 64, 4},
+    };
+    char path[96], *why = NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gate_config c;
+        char *text = xasprintf("local gate = require 'tidegate'\n"
+                               "gate.config { workers = 2, %s }\n"
+                               "gate.serve { gate.health '/x' }",
+                               cases[i].options);
+        write_script(path, text);
+        EXPECT_EQ(gate_look(path, &c, &why), 0);
+        EXPECT_EQ(c.script_memory, cases[i].script << 20);
+        EXPECT_EQ(c.buffer_memory, cases[i].buffers << 20);
+        EXPECT_EQ(c.cache_memory, cases[i].cache << 20);
+        gate_config_fini(&c);
+        free(text);
+    }
+}
+
 TEST("lua gate: what is wrong with a script is said with its place")
 {
     static const struct {

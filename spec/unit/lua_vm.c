@@ -146,7 +146,7 @@ TEST("lua: what passes the cap fails alone and the VM goes on")
         EXPECT_STR(why, "not enough memory");
         free(why);
         vm_settle(vm, true);
-        EXPECT(vm->used < (size_t)4 << 20);
+        EXPECT(vm->heap.used < (size_t)4 << 20);
         EXPECT_EQ(run(vm, "local t = {} for i = 1, 1000 do t[i] = {} end", &why), 0);
     }
     vm_free(vm);

@@ -19,7 +19,7 @@ static struct {
     struct toy_sink sinks[SINKS];
     size_t n_sinks; /* the sink counts, even when it is left out */
     bool no_sink;
-    uint64_t limit;
+    uint64_t limit, patience;
     int dones;
     int events, cancel_at; /* the toys' calls so far; the one that cancels */
     bool committing;       /* the sink's finish had begun at the cancel */
@@ -47,6 +47,7 @@ static void begin(struct call *c)
     (void)c;
     pipe_init(&it.pipe, it.from, it.no_sink ? NULL : &it.sinks[0].sink, on_done);
     it.pipe.limit = it.limit;
+    it.pipe.patience = it.patience ? it.patience : it.pipe.patience;
     for (size_t i = 1; i < it.n_sinks; i++)
         pipe_observe(&it.pipe, &it.sinks[i].sink);
     pipe_start(&it.pipe);
@@ -64,6 +65,7 @@ static void set_up(uint64_t total, enum toy_pace source, enum toy_pace sink,
     it.n_sinks = n_sinks;
     it.no_sink = false;
     it.limit = SIZE_UNKNOWN;
+    it.patience = 0;
     it.dones = it.events = 0;
     it.cancel_at = TOY_NO_STEP;
     it.committing = false;
@@ -303,6 +305,28 @@ TEST("pipe: a small body uses one buffer, an empty one none, a waiting one none"
     EXPECT_EQ(it.source.awaits, 1);
     bufpool_used(&peak);
     EXPECT_EQ(peak, 0);
+    stop();
+}
+
+TEST("pipe: a body that gets no buffer in time is told BUSY")
+{
+    uint8_t *held[8];
+    start();
+    for (size_t i = 0; i < 8; i++)
+        held[i] = bufpool_get(&(struct buf_wait){.data = NULL});
+    EXPECT(bufpool_is_scarce());
+    set_up(1000, TOY_AT_ONCE, TOY_AT_ONCE, 2);
+    it.patience = 1000000;
+    toy_run(it.worker, begin);
+    EXPECT_EQ(it.pipe.rc, E_BUSY);
+    EXPECT_EQ(it.source.pulls, 0);
+    EXPECT(it.sinks[0].aborts == 1 && it.sinks[1].aborts == 1);
+    for (size_t i = 0; i < 8; i++)
+        bufpool_put(held[i]);
+    EXPECT(!bufpool_is_scarce());
+    set_up(1000, TOY_AT_ONCE, TOY_AT_ONCE, 2);
+    run();
+    EXPECT_EQ(it.pipe.rc, 0);
     stop();
 }
 

@@ -7,6 +7,8 @@ local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local reply = require "apps.registry.reply"
 
+local FOREVER = { immutable = true } -- content never changes under its digest
+
 local M = {}
 
 -- The digest of the path, and of the content it stands for; 404 unless the repository owns it.
@@ -32,7 +34,7 @@ function M.routes(app, reg)
   app:get("/{repo...}/blobs/{digest}", function(q)
     access.enter(reg, q, "pull")
     local digest, target = find(reg, q)
-    local blob = reg.store:open(reg.layout.blob(target))
+    local blob = reg.store:open(reg.layout.blob(target), FOREVER)
     if not blob then
       gate.fail(404, "BLOB_UNKNOWN", "the blob's content is gone", { digest = digest })
     end

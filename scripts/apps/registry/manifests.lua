@@ -20,6 +20,7 @@ local reply = require "apps.registry.reply"
 local tags = require "apps.registry.tags"
 local types = require "apps.registry.types"
 
+local FOREVER = { immutable = true } -- content never changes under its digest
 local SIZE_MAX = 4 * 1024 * 1024 -- bytes; what the specification asks for at least
 
 local M = {}
@@ -67,7 +68,7 @@ local function get(reg, q)
     target = links.follow(reg, reg.layout.revision, q.repo, digest)
   end
   local media_type = target and type_of(reg, target)
-  local content = media_type and reg.store:open(reg.layout.blob(target))
+  local content = media_type and reg.store:open(reg.layout.blob(target), FOREVER)
   if not content then unknown(q) end
   digest = digest or target
   content.etag = digest

@@ -2,46 +2,59 @@
 --
 -- What repositories, tags and digests may be called (OCI distribution-spec 1.1). Each check looks
 -- at every byte a fixed number of times, whatever a client sends.
+local byte, find, sub = string.byte, string.find, string.sub
+
 local REPO_MAX = 255
 local TAG_MAX = 128
 local HEX_OF = { sha256 = 64, sha512 = 128 }
 
 local M = {}
 
--- [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*
-local function is_component(text)
-  if not text:find("^[a-z0-9][a-z0-9._-]*$") or not text:find("[a-z0-9]$") then return false end
-  for separator in text:gmatch("[^a-z0-9]+") do
-    if separator ~= "." and separator ~= "_" and separator ~= "__"
-      and separator:find("[^-]") then
-      return false
+-- What the last byte of a name was, as far as it matters for the next one.
+local START, LETTER, DOT, UNDERSCORE, TWO, DASH = 1, 2, 3, 4, 5, 6
+local AFTER = { [47] = START, [46] = DOT, [95] = UNDERSCORE, [45] = DASH } -- a letter
+
+-- Components separated by single slashes, each [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*. Looked at byte by
+-- byte, which is compiled; every request about a repository comes here.
+function M.is_repo(text)
+  if #text > REPO_MAX then return false end
+  local last = START
+  for i = 1, #text do
+    local c = byte(text, i)
+    if c >= 97 and c <= 122 or c >= 48 and c <= 57 then
+      last = LETTER
+    elseif c == 95 and last == UNDERSCORE then
+      last = TWO
+    elseif c == 45 and last == DASH then
+      last = DASH
+    else
+      last = last == LETTER and AFTER[c]
+      if not last then return false end
     end
   end
-  return true
-end
-
--- Components of a repository's name are separated by single slashes.
-function M.is_repo(text)
-  if #text > REPO_MAX or text:find("//", 1, true) or text:find("^/") or text:find("/$") then
-    return false
-  end
-  local n = 0
-  for component in text:gmatch("[^/]+") do
-    if not is_component(component) then return false end
-    n = n + 1
-  end
-  return n > 0
+  return last == LETTER
 end
 
 function M.is_tag(text)
   return #text <= TAG_MAX and text:find("^[A-Za-z0-9_][A-Za-z0-9_.-]*$") ~= nil
 end
 
+local function is_hex(text, from)
+  for i = from, #text do
+    local c = byte(text, i)
+    if not (c >= 48 and c <= 57 or c >= 97 and c <= 102) then return false end
+  end
+  return true
+end
+
 -- "sha256:<64 digits>" -> "sha256", the digits; nil for anything else, capitals included.
 function M.digest(text)
-  local algorithm, hex = text:match("^([a-z0-9]+):([0-9a-f]+)$")
-  if not algorithm or HEX_OF[algorithm] ~= #hex then return nil end
-  return algorithm, hex
+  local colon = find(text, ":", 1, true)
+  local algorithm = colon and sub(text, 1, colon - 1)
+  if not colon or HEX_OF[algorithm] ~= #text - colon or not is_hex(text, colon + 1) then
+    return nil
+  end
+  return algorithm, sub(text, colon + 1)
 end
 
 return M
