@@ -190,7 +190,7 @@ local PROBES = {
   { "keep", "abc", [[ kept = q.body ]] },
   { "kept", nil, [[
     local ok, e = pcall(kept.text, kept, 9)
-    assert(not ok and e:find("this stream is used up or closed", 1, true), e)]] },
+    assert(not ok and e:find("this stream is used up, closed", 1, true), e)]] },
   { "slow", nil, [[
     raises("BUSY", slow.put, slow, "a", "b")
     slow:put("a", "b")

@@ -141,8 +141,8 @@ ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n)
 /* The flag says that no write has failed yet, which is less. */
 bool conn_is_roomy(struct conn *c)
 {
-    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
     CHECK(c, CONN_MAGIC);
+    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
     c->writable = poll(&p, 1, 0) == 1;
     return c->writable;
 }

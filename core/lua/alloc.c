@@ -5,7 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SMALL_MAX ((size_t)0)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SMALL_MAX ((size_t)0)
+#endif
+#endif
+#ifndef SMALL_MAX
 #define SMALL_MAX ((size_t)ALLOC_CLASSES * ALLOC_STEP)
+#endif
+
 #define SLAB_SIZE 16384 /* and alignment: an object's slab is found by its address */
 /* The rest is room for malloc's own words, so that aligned slabs can be neighbours. */
 #define SLAB_USABLE (SLAB_SIZE - 64)

@@ -15,21 +15,12 @@
 
 #include <stddef.h>
 
-#define ALLOC_STEP 16 /* bytes between two classes */
-#if defined(__SANITIZE_ADDRESS__)
-#define ALLOC_CLASSES 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ALLOC_CLASSES 0
-#endif
-#endif
-#ifndef ALLOC_CLASSES
-#define ALLOC_CLASSES 32
-#endif
+#define ALLOC_CLASSES 32 /* the sizes of small objects */
+#define ALLOC_STEP 16    /* bytes between two of them */
 
 struct alloc {
     size_t used, limit; /* bytes taken from the system, and how many may be */
-    struct list room[ALLOC_CLASSES + 1]; /* slabs of each class that are not full */
+    struct list room[ALLOC_CLASSES]; /* slabs of each class that are not full */
 };
 
 void alloc_init(struct alloc *a, size_t limit);

@@ -2,9 +2,9 @@
  *
  * Holds and boxes. A hold is something that a task has open; it is embedded first in a
  * struct of its kind and released at the latest when the task ends. A box is the small
- * userdata by which scripts name a hold: it keeps a pointer that is nulled when the hold
- * is released, and every function that gets a box checks it. A box may outlive its hold
- * and a hold its box.
+ * userdata by which scripts name a hold: it keeps its number, by which every function that
+ * gets a box looks for the hold among those of the task that runs. So a box may outlive
+ * its hold and a hold its box, and the collector has nothing to finish.
  */
 #ifndef LUA_BOX_H
 #define LUA_BOX_H
@@ -25,12 +25,13 @@ struct hold {
     const struct hold_kind *kind;
     struct list link;
     struct task *task;
-    struct box *box; /* NULL: none yet, or collected */
+    uint64_t number; /* of all that the VM ever had */
 };
 
 struct box {
     unsigned magic;
-    struct hold *hold; /* NULL once released */
+    const struct hold_kind *kind;
+    uint64_t number;
 };
 
 /* Makes h the task's. The task takes it. */
@@ -45,8 +46,6 @@ void box_push(lua_State *L, struct hold *h);
 /* The hold at idx. Raises unless it is a box of this kind that is open and belongs to the
  * task that runs. */
 struct hold *box_check(lua_State *L, int idx, const struct hold_kind *kind);
-/* The hold at idx if it is an open box of this kind, or NULL. */
-struct hold *box_test(lua_State *L, int idx, const struct hold_kind *kind);
 /* Once per VM, before the first box. */
 void box_open(lua_State *L);
 

@@ -7,6 +7,7 @@
  *   gate.h   what main needs: look at a script, run it in a worker, see what runs in it
  *   vm.h     a VM: allocator with a cap, sandbox, loader
  *   task.h   a coroutine and what it waits for
+ *   watch.h  the watchdog, which stops one that does not wait
  *   box.h    userdata that outlive nothing
  *
  * There is one lua_resume and one lua_yield in the program, both in task.c.

@@ -142,14 +142,15 @@ static void task_put(struct task *t)
     vm->n_idle++;
 }
 
-static int pin(lua_State *L)
+/* The arguments of the function that waits are what its operation may borrow. */
+static int inherit(lua_State *L)
 {
-    struct task **pair = lua_touserdata(L, 1);
-    lua_State *from = pair[0]->L;
-    int n = lua_gettop(from);
-    give_coroutine(L, pair[1]);
-    luaL_checkstack(pair[1]->L, n, "wait");
-    lua_xmove(from, pair[1]->L, n);
+    struct task **pair = lua_touserdata(L, 1), *t = pair[0], *heir = pair[1];
+    int n = lua_gettop(t->L);
+    if (n > LUA_MINSTACK)
+        return luaL_error(L, "too many arguments");
+    give_coroutine(L, heir);
+    lua_xmove(t->L, heir->L, n);
     return 0;
 }
 
@@ -167,7 +168,7 @@ static bool leave_behind(struct task *t)
     static const struct wait_kind kind = {.name = "late", .result = late};
     struct vm *vm = t->vm;
     struct task *heir = task_get(vm), *pair[] = {t, heir};
-    if (vm_protect(vm, pin, pair, NULL) != 0) {
+    if (vm_protect(vm, inherit, pair, NULL) != 0) {
         task_put(heir);
         return false;
     }
@@ -192,6 +193,8 @@ static void bury(struct task *heir)
     struct vm *vm = heir->vm;
     drop_wait(heir);
     hold_release_all(heir);
+    heir->over = true;
+    heir->status = 0;
     task_put(heir);
     vm->n_heirs--;
     if (vm->n_heirs == 0 && vm->doomed)

@@ -41,7 +41,9 @@ struct vm {
     struct watch watch;    /* its limit is that of loading until somebody changes it */
     char *folder;          /* of the script; NULL without one */
 
-    struct list idle; /* tasks to be used again */
+    int box_meta;        /* in the registry */
+    uint64_t holds_made; /* so far: each has its number */
+    struct list idle;    /* tasks to be used again */
     size_t n_idle;
     struct list waiting;   /* tasks, those first whose wait began first */
     struct timer patience; /* until the first of them has waited too long */

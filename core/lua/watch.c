@@ -9,8 +9,10 @@
 #define TICKS_PER_LIMIT 4
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t bound = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t unbound = PTHREAD_COND_INITIALIZER;
 static struct list watches = {&watches, &watches};
+static pthread_t watchdog;   /* there is one while there are watches */
+static uintptr_t generation; /* of it: another number tells it to end */
 
 /* The watch whose slice runs on this thread. The handler goes by it and by nothing that
  * the signal brought along, so that it never touches a watch that is gone. */
@@ -69,7 +71,7 @@ static void look_at(struct watch *w)
     pthread_kill(w->thread, SIGURG);
 }
 
-/* Looks at all; returns after how many ns to look again, 0 when there is nothing to. */
+/* Looks at all; returns after how many ns to look again. */
 static uint64_t look_round(void)
 {
     uint64_t tick = TICK_MAX;
@@ -79,40 +81,34 @@ static uint64_t look_round(void)
         if (w->limit / TICKS_PER_LIMIT < tick)
             tick = w->limit / TICKS_PER_LIMIT;
     }
-    return list_empty(&watches) ? 0 : tick;
+    return tick;
 }
 
 static void *keep_watch(void *arg)
 {
+    uintptr_t own = (uintptr_t)arg;
     pthread_mutex_lock(&lock);
-    for (;;) {
-        uint64_t tick = look_round();
-        if (tick == 0) {
-            pthread_cond_wait(&bound, &lock);
-            continue;
-        }
-        pthread_mutex_unlock(&lock);
-        struct timespec t = {(time_t)(tick / NS_PER_S), (long)(tick % NS_PER_S)};
-        nanosleep(&t, NULL);
-        pthread_mutex_lock(&lock);
+    pthread_setname_np(pthread_self(), "watchdog");
+    while (own == generation) {
+        uint64_t due = clock_now() + look_round();
+        struct timespec t = {(time_t)(due / NS_PER_S), (long)(due % NS_PER_S)};
+        pthread_cond_clockwait(&unbound, &lock, CLOCK_MONOTONIC, &t);
     }
-    return arg;
+    pthread_mutex_unlock(&lock);
+    return NULL;
 }
 
-/* The thread lives as long as the process and takes no signals. */
+/* The watchdog takes no signals; they are for those who watch for them. */
 static void start(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigset_t all, before;
-    pthread_t thread;
     sigaction(SIGURG, &action, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&thread, NULL, keep_watch, NULL);
+    int rc = pthread_create(&watchdog, NULL, keep_watch, (void *)generation);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     assert(rc == 0);
-    pthread_setname_np(thread, "watchdog");
-    pthread_detach(thread);
 }
 
 void watch_init(struct watch *w, lua_State *L, lua_Hook hook, struct worker *worker,
@@ -125,14 +121,13 @@ void watch_init(struct watch *w, lua_State *L, lua_Hook hook, struct worker *wor
 
 static void bind(struct watch *w)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start);
     w->bound = true;
     pthread_mutex_lock(&lock);
     w->thread = pthread_self();
     pthread_getcpuclockid(w->thread, &w->clock);
+    if (list_empty(&watches))
+        start();
     list_append(&watches, &w->link);
-    pthread_cond_signal(&bound);
     pthread_mutex_unlock(&lock);
 }
 
@@ -145,7 +140,13 @@ void watch_unbind(struct watch *w)
     assert(pthread_equal(w->thread, pthread_self()));
     shun(w, false);
     list_remove(&w->link);
+    bool last = list_empty(&watches);
+    pthread_t ending = watchdog;
+    generation += last;
+    pthread_cond_broadcast(&unbound);
     pthread_mutex_unlock(&lock);
+    if (last)
+        pthread_join(ending, NULL);
 }
 
 /* Only this thread writes the count, so it needs no locked instruction. */

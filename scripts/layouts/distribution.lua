@@ -3,15 +3,25 @@
 -- The directory of the distribution registry (v2 and v3), name by name: what one of the two
 -- writes, the other reads. Pure functions from names to keys; the names were checked before.
 -- Prefixes end with "/". A link's content is a digest without a newline.
+local byte, sub = string.byte, string.sub
+
 local ROOT = "docker/registry/v2/"
 local REPOSITORIES = ROOT .. "repositories/"
 
 local M = {}
 
+-- "sha256:ab…" -> "sha256", "ab…". Byte by byte, which is compiled.
+local function halves(digest)
+  for i = 1, #digest do
+    if byte(digest, i) == 58 then return sub(digest, 1, i - 1), sub(digest, i + 1) end
+  end
+  error("not a digest: " .. digest)
+end
+
 -- "sha256:ab…" -> "sha256/ab…"
 local function path_of(digest)
-  local colon = digest:find(":", 1, true)
-  return digest:sub(1, colon - 1) .. "/" .. digest:sub(colon + 1)
+  local algorithm, hex = halves(digest)
+  return algorithm .. "/" .. hex
 end
 
 -- Where all repositories are, each below its name.
@@ -25,10 +35,8 @@ M.marker = "_manifests"
 
 -- The content of layers, configs and manifests alike; always by its SHA-256.
 function M.blob(digest)
-  local colon = digest:find(":", 1, true)
-  local hex = digest:sub(colon + 1)
-  return ROOT .. "blobs/" .. digest:sub(1, colon - 1) .. "/" .. hex:sub(1, 2) .. "/" .. hex
-    .. "/data"
+  local algorithm, hex = halves(digest)
+  return ROOT .. "blobs/" .. algorithm .. "/" .. sub(hex, 1, 2) .. "/" .. hex .. "/data"
 end
 
 -- The repository owns this blob.

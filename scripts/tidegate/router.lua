@@ -9,23 +9,27 @@
 local M = {}
 
 local find, sub, byte = string.find, string.sub, string.byte
+local SLASH, PERCENT = byte "/", byte "%"
 
--- "a/b" to { "a", "b" }. An empty text has no segments.
+-- "/a/b" to { "a", "b" }, and whether there is an escape in it. What follows a prefix: an empty
+-- text, as "/", has no segments. Byte by byte, which is compiled.
 local function split(text)
-  local out, n, from = {}, 0, 1
-  if text == "" then
-    return out, 0
+  local out, n, from, encoded = {}, 0, 2, false
+  if #text < 2 then
+    return out, 0, false
   end
-  while true do
-    local slash = find(text, "/", from, true)
-    n = n + 1
-    if not slash then
-      out[n] = sub(text, from)
-      return out, n
+  for i = 2, #text do
+    local c = byte(text, i)
+    if c == SLASH then
+      n = n + 1
+      out[n] = sub(text, from, i - 1)
+      from = i + 1
+    elseif c == PERCENT then
+      encoded = true
     end
-    out[n] = sub(text, from, slash - 1)
-    from = slash + 1
   end
+  out[n + 1] = sub(text, from)
+  return out, n + 1, encoded
 end
 
 -- A decoded segment, or nil for a malformed escape.
@@ -44,7 +48,7 @@ local function compile(pattern)
   if type(pattern) ~= "string" or byte(pattern) ~= 47 then
     error("a pattern must be a string that begins with /", 0)
   end
-  local segments, n = split(sub(pattern, 2))
+  local segments, n = split(pattern)
   local p = { pattern = pattern, n = n, literals = 0, names = {}, values = {}, methods = {} }
   local shape, seen = {}, {}
   for i, segment in ipairs(segments) do
@@ -176,8 +180,7 @@ end
 -- path: what follows the prefix, "" or from a slash on. Returns the handler and the values;
 -- or nil, the status (404, 405, 400) and for 405 the methods that are allowed.
 function Router:match(method, path)
-  local segments, n = split(sub(path, 2))
-  local encoded = find(path, "%", 1, true) ~= nil
+  local segments, n, encoded = split(path)
   local list = self.list
   for i = 1, #list do
     local p = list[i]

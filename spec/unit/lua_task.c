@@ -248,7 +248,7 @@ TEST("lua: what a task holds is released newest first and its boxes say so")
     EXPECT_EQ(released[0], 2);
     EXPECT_EQ(released[1], 1);
     EXPECT_EQ(vm_protect(vm, use_box, t, &why), E_INVALID);
-    EXPECT_STR(why, "this thing is used up or closed");
+    EXPECT_STR(why, "this thing is used up, closed or another request's");
     free(why);
     task_free(t);
     vm_free(vm);

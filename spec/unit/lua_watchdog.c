@@ -20,6 +20,19 @@
 #define MEMORY ((size_t)32 << 20)
 #define LIMIT (20 * NS_PER_MS)
 
+/* ThreadSanitizer holds a signal back until a function of the C library is called: a loop
+ * in Lua is then stopped by nothing. */
+#if defined(__SANITIZE_THREAD__)
+#define SIGNALS_COME 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIGNALS_COME 0
+#endif
+#endif
+#ifndef SIGNALS_COME
+#define SIGNALS_COME 1
+#endif
+
 static int ends;
 static bool compiled;
 static char last_text[128], last_stop[512];
@@ -90,7 +103,7 @@ TEST("lua watchdog: nothing that a script does gets away from it")
         "  for i = 1, 1e7 do t[#t + 1] = { i } end end) end",
     };
     struct vm *vm = vm_make();
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; SIGNALS_COME && i < sizeof cases / sizeof cases[0]; i++) {
         run(vm, cases[i]);
         if (!strstr(last_stop, "task.lua:"))
             unit_fail(__FILE__, __LINE__, "%s: ended with \"%s\", stopped at \"%s\"",
@@ -114,7 +127,7 @@ TEST("lua watchdog: a hook set while compiled code runs is there when it ends")
     };
     struct vm *vm = vm_make();
     compiled = true;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; SIGNALS_COME && i < sizeof cases / sizeof cases[0]; i++) {
         run(vm, cases[i]);
         if (!strstr(last_stop, "task.lua:"))
             unit_fail(__FILE__, __LINE__, "%s: ended with \"%s\", stopped at \"%s\"",
@@ -130,7 +143,7 @@ TEST("lua watchdog: a script that does not come to its end is refused with its p
         "local function f()\nwhile true do end end while true do pcall(f) end",
         "xpcall(function()\nwhile true do end end, function() while true do end end)",
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; SIGNALS_COME && i < sizeof cases / sizeof cases[0]; i++) {
         struct vm *vm = vm_make();
         char *why = NULL;
         EXPECT_EQ(vm_run_text(vm, span_of(cases[i]), "@gate.lua", &why), E_INVALID);

@@ -28,14 +28,14 @@ local M = {}
 -- What the last part of the path is: a digest and its algorithm, or a tag.
 local function reference(q)
   local ref = q.params.ref
-  if ref:find(":", 1, true) then
-    local algorithm = names.digest(ref)
-    if algorithm then return ref, algorithm end
-    gate.fail(400, "DIGEST_INVALID", "no digest of a manifest", { digest = ref })
+  if names.is_tag(ref) then
+    q.tag = ref
+    return nil
   end
-  if not names.is_tag(ref) then gate.fail(400, "TAG_INVALID", "no tag", { tag = ref }) end
-  q.tag = ref
-  return nil
+  local algorithm = names.digest(ref)
+  if algorithm then return ref, algorithm end
+  if not ref:find(":", 1, true) then gate.fail(400, "TAG_INVALID", "no tag", { tag = ref }) end
+  gate.fail(400, "DIGEST_INVALID", "no digest of a manifest", { digest = ref })
 end
 
 local function unknown(q)

@@ -2,11 +2,11 @@
 --
 -- What repositories, tags and digests may be called (OCI distribution-spec 1.1). Each check looks
 -- at every byte a fixed number of times, whatever a client sends.
-local byte, find, sub = string.byte, string.find, string.sub
+local byte, sub = string.byte, string.sub
 
 local REPO_MAX = 255
 local TAG_MAX = 128
-local HEX_OF = { sha256 = 64, sha512 = 128 }
+local HEX_OF = { sha256 = 64, sha512 = 128 } -- both names have six letters
 
 local M = {}
 
@@ -35,8 +35,15 @@ function M.is_repo(text)
   return last == LETTER
 end
 
+-- [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
 function M.is_tag(text)
-  return #text <= TAG_MAX and text:find("^[A-Za-z0-9_][A-Za-z0-9_.-]*$") ~= nil
+  local n = #text
+  for i = 1, n do
+    local c = byte(text, i)
+    local is_word = c >= 97 and c <= 122 or c >= 65 and c <= 90 or c >= 48 and c <= 57 or c == 95
+    if not is_word and (i == 1 or c ~= 46 and c ~= 45) then return false end
+  end
+  return n > 0 and n <= TAG_MAX
 end
 
 local function is_hex(text, from)
@@ -49,12 +56,11 @@ end
 
 -- "sha256:<64 digits>" -> "sha256", the digits; nil for anything else, capitals included.
 function M.digest(text)
-  local colon = find(text, ":", 1, true)
-  local algorithm = colon and sub(text, 1, colon - 1)
-  if not colon or HEX_OF[algorithm] ~= #text - colon or not is_hex(text, colon + 1) then
+  local algorithm = sub(text, 1, 6)
+  if byte(text, 7) ~= 58 or HEX_OF[algorithm] ~= #text - 7 or not is_hex(text, 8) then
     return nil
   end
-  return algorithm, sub(text, colon + 1)
+  return algorithm, sub(text, 8)
 end
 
 return M
