@@ -6,7 +6,8 @@ local gateway = require "spec.gateway"
 
 local SCRIPT = [[
 local gate = require "tidegate"
-gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 1, limits = { script = "32m" } }
+gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 1,
+  limits = { script = "32m", slice = "5s" } } -- sanitizers make it slow
 local mem = gate.store.mem { name = "api" }
 local full = gate.store.mem { name = "full", limit = "1k" }
 local slow = gate.store.mem { name = "slow", delay = "1ms", fail = "put:BUSY:1", stale = 1 }

@@ -6,6 +6,7 @@
 --
 --   local g = gateway.start { script = [[ … ]] }     local reply = g:request("GET", "/v2/")
 --   local g = gateway.start { path = "examples/registry.lua", data = folder }        g:stop()
+local busted = require "busted"
 local fcntl = require "posix.fcntl"
 local json = require "dkjson"
 local lfs = require "lfs"
@@ -25,6 +26,25 @@ local M = {}
 
 local server = {}
 server.__index = server
+
+local running = {} -- by pid
+
+-- The servers that run now, in the order of their pids.
+function M.alive()
+  local list = {}
+  for _, s in pairs(running) do list[#list + 1] = s end
+  table.sort(list, function(a, b) return a.pid < b.pid end)
+  return list
+end
+
+-- How a server ends is a part of every spec: one that was forgotten was not looked at.
+busted.subscribe({ "file", "end" }, function(element)
+  for _, s in ipairs(M.alive()) do
+    s:kill()
+    busted.publish({ "error", "file" }, element, nil, "a server was not stopped", {})
+  end
+  return nil, true
+end)
 
 local function spawn(command, env, log)
   local pid = assert(unistd.fork())
@@ -66,6 +86,7 @@ function M.spawn(options)
   local self = setmetatable({ folder = options.folder or tool.tmpdir() }, server)
   self.log_path = self.folder .. "/log"
   self.pid = spawn(options.command, options.env or {}, self.log_path)
+  running[self.pid] = self
   poll(READY_S, function()
     self.host, self.port = self:log():match(LISTENING)
     return self.port or self:ended()
@@ -180,6 +201,7 @@ function server:kill()
     signal.kill(self.pid, signal.SIGKILL)
     wait.wait(self.pid)
   end
+  running[self.pid] = nil
   tool.remove(self.folder)
 end
 

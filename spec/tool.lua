@@ -16,6 +16,14 @@ ffi.cdef [[
 
 local M = {}
 
+-- The sanitizers that the programs are built with: "memory" (address, leak, undefined), "threads",
+-- or "" for none.
+M.sanitizer = os.getenv "SANITIZER" or ""
+
+-- ThreadSanitizer holds a signal back until the thread calls something that it intercepts. A
+-- script that runs away calls nothing, so the watchdog cannot reach it there.
+M.watchdog_works = M.sanitizer ~= "threads"
+
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end

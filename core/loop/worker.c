@@ -151,16 +151,27 @@ fail:;
     return NULL;
 }
 
+static bool is_idle(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool idle = !w->mail.head && !w->queue.head;
+    pthread_mutex_unlock(&w->lock);
+    return idle;
+}
+
 void worker_free(struct worker *w)
 {
     if (!w)
         return;
     CHECK(w, WORKER_MAGIC);
     assert(!w->running);
+    assert(is_idle(w));
     if (w->wake)
         event_free(w->wake);
-    if (w->base)
+    if (w->base) {
+        assert(event_base_get_num_events(w->base, EVENT_BASE_COUNT_ADDED) == 0);
         event_base_free(w->base);
+    }
     if (w->wake_fd >= 0)
         close(w->wake_fd);
     pthread_mutex_destroy(&w->lock);
@@ -176,14 +187,6 @@ static void run_round(struct worker *w)
         c->queued = false;
         c->fn(c);
     }
-}
-
-static bool is_idle(struct worker *w)
-{
-    pthread_mutex_lock(&w->lock);
-    bool idle = !w->mail.head && !w->queue.head;
-    pthread_mutex_unlock(&w->lock);
-    return idle;
 }
 
 /* sendfile has no MSG_NOSIGNAL, so a worker's thread never takes SIGPIPE. */

@@ -39,7 +39,8 @@ void worker_run(struct worker *w);
 void worker_stop(struct worker *w);
 /* Waits for a started thread to end. */
 void worker_join(struct worker *w);
-/* The worker must have ended or never been started. Accepts NULL. */
+/* The worker must have ended or never been started, and nothing may be left on it: no
+ * queued call, no event that can still fire. Accepts NULL. */
 void worker_free(struct worker *w);
 
 /* The worker whose thread this is; NULL on pool threads. */

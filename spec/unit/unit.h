@@ -3,8 +3,8 @@
  * The C unit cases. TEST("area: what it does") { … } makes a case; EXPECT and EXPECT_EQ
  * end it with a message when they do not hold. Each case runs in a process of its own
  * (unit_spec.lua asks `build/unit --list` and runs every name), so it may start threads
- * and must leave none: a case that ends with more open descriptors than it began with
- * fails.
+ * and must leave none: a case that ends with more threads or open descriptors than it
+ * began with fails.
  */
 #ifndef UNIT_H
 #define UNIT_H
