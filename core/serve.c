@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/client.h"
 #include "serving.h"
 #include "store/cache.h"
 #include "store/store.h"
@@ -81,6 +82,7 @@ static void crew_teardown(void *arg)
     if (c->http)
         http_server_free(c->http);
     tenures_end(c);
+    http_client_free(c->worker);
 }
 
 static void on_stop(evutil_socket_t number, short events, void *arg)

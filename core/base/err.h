@@ -18,7 +18,7 @@
     X(BUSY, 7, 503, "busy, try again later")                                             \
     X(TIMEOUT, 8, 503, "took too long")                                                  \
     X(CORRUPT, 9, 500, "stored bytes are damaged")                                       \
-    X(UNSUPPORTED, 10, 501, "not supported by this store")                               \
+    X(UNSUPPORTED, 10, 501, "not supported")                                             \
     X(IO, 11, 500, "input/output error")                                                 \
     X(MORE, 12, 500, "more input is needed")                                             \
     X(CANCELLED, 13, 500, "cancelled")                                                   \
@@ -26,7 +26,9 @@
     X(TOO_LARGE, 15, 413, "larger than allowed")                                         \
     X(MISMATCH, 16, 400, "content does not match its digest")                            \
     X(MALFORMED, 17, 400, "malformed body framing")                                      \
-    X(STALLED, 18, 408, "the body stopped arriving")
+    X(STALLED, 18, 408, "the body stopped arriving")                                     \
+    X(UPSTREAM, 19, 502, "an upstream server could not be reached or broke off")         \
+    X(LATE, 20, 504, "an upstream server took too long")
 
 enum {
 #define X(name, number, status, text) E_##name = -4096 - (number),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http: HTTP/1.1 as a server speaks it. Knows connections and streams, no store and no
- * Lua: a handler is three function pointers.
+ * http: HTTP/1.1 as a server and as a client. Knows connections and streams, no store and
+ * no Lua: a handler is three function pointers.
  *
  *   parse.h    the strict head parser: pure, no allocation
  *   chunked.h  the chunked body decoder: pure
@@ -9,6 +9,7 @@
  *   fields.h   Range, If-None-Match, dates, checks of names and values: pure
  *   request.h  one request: head, body source, reply
  *   server.h   connections, keep-alive, limits
+ *   client.h   requests to other servers, on libcurl
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H

@@ -12,6 +12,7 @@ int core_open(lua_State *L)
     l_request_open(L);
     l_reply_open(L);
     l_stream_open(L);
+    l_http_open(L);
     l_store_open(L);
     l_json_open(L);
     l_data_open(L);

@@ -49,10 +49,11 @@ static void add_headers(lua_State *L, struct visit *v, int idx)
     }
 }
 
-static void add_object(lua_State *L, struct visit *v)
+/* What comes from another server cannot be cut into ranges. */
+static void add_object(lua_State *L, struct visit *v, const struct source *source)
 {
     struct arena *a = &v->req->arena;
-    v->reply.ranges = true;
+    v->reply.ranges = source->ops->window != NULL;
     if (lua_type(L, 6) == LUA_TSTRING && lua_objlen(L, 6) > 0) {
         struct span tag = span_of(lua_tostring(L, 6));
         char *quoted = arena_alloc(a, tag.n + 2);
@@ -88,7 +89,7 @@ static int l_reply(lua_State *L)
         body = CONTAINER(h, struct stream_hold, hold);
         if (body->body)
             vm_error(L, "reply: the request's own body cannot be its reply");
-        add_object(L, v);
+        add_object(L, v, body->source);
         v->reply.source = body->source;
         body->source = NULL;
         hold_release(h);

@@ -52,25 +52,30 @@ static void push_lower(lua_State *L, struct span name)
     luaL_pushresult(&b);
 }
 
-/* core.request_headers(request) → { name = value } */
-static int l_request_headers(lua_State *L)
+void push_headers(lua_State *L, const struct http_header *headers, size_t n)
 {
-    const struct http_head *head = &visit_at(L)->req->head;
-    lua_createtable(L, 0, (int)head->n_headers);
-    for (size_t i = 0; i < head->n_headers; i++) {
-        push_lower(L, head->headers[i].name);
+    lua_createtable(L, 0, (int)n);
+    for (size_t i = 0; i < n; i++) {
+        push_lower(L, headers[i].name);
         lua_pushvalue(L, -1);
         lua_rawget(L, -3);
         if (lua_isnil(L, -1)) {
             lua_pop(L, 1);
-            push_span(L, head->headers[i].value);
+            push_span(L, headers[i].value);
         } else {
             lua_pushliteral(L, ", ");
-            push_span(L, head->headers[i].value);
+            push_span(L, headers[i].value);
             lua_concat(L, 3);
         }
         lua_rawset(L, -3);
     }
+}
+
+/* core.request_headers(request) → { name = value } */
+static int l_request_headers(lua_State *L)
+{
+    const struct http_head *head = &visit_at(L)->req->head;
+    push_headers(L, head->headers, head->n_headers);
     return 1;
 }
 

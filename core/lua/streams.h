@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What l_request, l_reply, l_stream and l_store share: open sources and sinks as holds of
- * a task, and the visit, which is one HTTP request as the task that answers it sees it.
+ * What l_request, l_reply, l_stream, l_http and l_store share: open sources and sinks as
+ * holds of a task, and the visit, which is one HTTP request as the task that answers it
+ * sees it.
  */
 #ifndef LUA_STREAMS_H
 #define LUA_STREAMS_H
@@ -50,5 +51,8 @@ extern const struct hold_kind stream_kind, sink_kind, visit_kind;
 struct stream_hold *stream_hold_new(struct task *t, struct source *source, bool body);
 struct sink_hold *sink_hold_new(struct task *t, struct sink *sink, struct store *store,
                                 struct span prefix, bool named);
+
+/* Pushes { name = value }: names in lower case, repeated ones joined by ", ". Raises. */
+void push_headers(lua_State *L, const struct http_header *headers, size_t n);
 
 #endif

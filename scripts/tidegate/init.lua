@@ -5,6 +5,7 @@ local app = require "tidegate.app"
 local config = require "tidegate.config"
 local core = require "tidegate.core"
 local err = require "tidegate.error"
+local http = require "tidegate.http"
 local json = require "tidegate.json"
 local reply = require "tidegate.reply"
 local serve = require "tidegate.serve"
@@ -21,6 +22,7 @@ local gate = {
   health = app.health,
   space = space.new,
   store = store.kinds,
+  http = { get = http.get, request = http.request },
   reply = reply.new,
   fail = err.fail,
   try = err.try,
