@@ -234,14 +234,25 @@ out:
     return rc;
 }
 
-static void finish(struct serving *s)
+/* A change is answered before all of its jobs are over, so the last ones may come home
+ * when their worker has ended. */
+static void end_workers(struct serving *s)
 {
-    control_close(s->control);
     for (size_t i = 0; i < s->n_crews; i++) {
         worker_stop(s->crews[i].worker);
         worker_join(s->crews[i].worker);
     }
     pool_stop();
+    for (size_t i = 0; i < s->n_crews; i++) {
+        worker_stop(s->crews[i].worker);
+        worker_run(s->crews[i].worker);
+    }
+}
+
+static void finish(struct serving *s)
+{
+    control_close(s->control);
+    end_workers(s);
     reload_fini(s);
     survey_fini(s);
     listeners_free(s);

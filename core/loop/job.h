@@ -23,8 +23,9 @@ struct job {
 
 /* Starts the process-wide pool; threads 1 to 64. 0 or -errno. */
 int pool_start(unsigned threads);
-/* Waits for all queued jobs, then ends the threads. Workers must be alive to take the
- * results. Harmless when it was never started. */
+/* Waits for all queued jobs, then ends the threads. Workers must exist to take the
+ * results; one whose thread has ended takes them when it is run once more. Harmless when
+ * it was never started. */
 void pool_stop(void);
 
 struct lane;

@@ -32,8 +32,8 @@ struct worker *worker_new(const char *name);
  * NULL. 0 or -errno. */
 int worker_start(struct worker *w, void (*setup)(void *), void (*teardown)(void *),
                  void *arg);
-/* Runs the loop on the calling thread until worker_stop: for the main thread and for
- * specs. */
+/* Runs the loop on the calling thread until worker_stop: for the main thread, for specs,
+ * and for what was posted after a worker's own thread has ended. */
 void worker_run(struct worker *w);
 /* Asks the loop to return once its queues are empty. Any thread. */
 void worker_stop(struct worker *w);

@@ -4,6 +4,7 @@
 #include "spec/unit/unit.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #define TASKS 200
@@ -116,4 +117,48 @@ TEST("job: stopping the pool finishes what was queued, and it can start again")
         EXPECT_EQ(worked, TASKS);
         worked = 0;
     }
+}
+
+struct late {
+    struct job job;
+    struct worker *home;
+    sem_t submitted;
+    bool done;
+};
+
+static void outlive_home(struct job *j)
+{
+    worker_join(CONTAINER(j, struct late, job)->home);
+}
+
+static void note_done(struct job *j)
+{
+    CONTAINER(j, struct late, job)->done = true;
+}
+
+static void submit_and_end(struct call *c)
+{
+    struct late *l = CONTAINER(c, struct late, job.call);
+    job_submit(lane_cpu(), &l->job);
+    worker_stop(l->home);
+    sem_post(&l->submitted);
+}
+
+TEST("job: one that outlives its worker's thread comes home when the worker is run again")
+{
+    struct late l = {
+        .job = {.call.fn = submit_and_end, .work = outlive_home, .done = note_done},
+        .home = worker_new("spec")};
+    sem_init(&l.submitted, 0, 0);
+    EXPECT_EQ(pool_start(1), 0);
+    worker_post(l.home, &l.job.call);
+    EXPECT_EQ(worker_start(l.home, NULL, NULL, NULL), 0);
+    sem_wait(&l.submitted);
+    pool_stop();
+    EXPECT(!l.done);
+    worker_stop(l.home);
+    worker_run(l.home);
+    EXPECT(l.done);
+    worker_free(l.home);
+    sem_destroy(&l.submitted);
 }
