@@ -69,14 +69,16 @@ static void on_left(struct call *c)
     reload_try(s);
 }
 
-/* On the worker: no request of the tenure runs any more. */
+/* On the worker: nothing of the tenure runs any more. */
 static void tenure_over(void *arg)
 {
     struct tenure *t = arg;
+    struct crew *c = t->crew;
     list_remove(&t->link);
     gate_free(t->gate);
     t->gate = NULL;
-    worker_post(t->crew->serving->main, &t->left);
+    worker_post(c->serving->main, &t->left); /* t may go from here on */
+    crew_settle(c);
 }
 
 void tenure_enter(struct tenure *t)
@@ -89,6 +91,7 @@ void tenure_enter(struct tenure *t)
     if (last != &c->tenures) {
         struct tenure *before = CONTAINER(last, struct tenure, link);
         gate_retire(before->gate, tenure_over, before);
+        gate_start(t->gate); /* the first one waits for the stores */
     }
 }
 

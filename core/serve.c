@@ -41,10 +41,34 @@ static void crew_gone(struct call *call)
     serving_end(c->serving);
 }
 
+/* The newest tenure stays; its gate is left to reload_fini. */
+void crew_settle(struct crew *c)
+{
+    if (c->quiet && c->tenures.next == c->tenures.prev)
+        worker_post(c->serving->main, &c->gone);
+}
+
+static struct gate *crew_gate(struct crew *c)
+{
+    return CONTAINER(c->tenures.prev, struct tenure, link)->gate;
+}
+
+static void crew_quiet(void *arg)
+{
+    struct crew *c = arg;
+    c->quiet = true;
+    crew_settle(c);
+}
+
 static void crew_drained(void *arg)
 {
     struct crew *c = arg;
-    worker_post(c->serving->main, &c->gone);
+    gate_retire(crew_gate(c), crew_quiet, c);
+}
+
+static void crew_start(struct call *call)
+{
+    gate_start(crew_gate(CONTAINER(call, struct crew, start)));
 }
 
 static void crew_drain(struct call *call)
@@ -57,6 +81,8 @@ static void crew_abort(struct call *call)
 {
     struct crew *c = CONTAINER(call, struct crew, abort);
     http_server_abort(c->http);
+    for (struct list *l = c->tenures.next; l != &c->tenures; l = l->next)
+        gate_hurry(CONTAINER(l, struct tenure, link)->gate);
 }
 
 static void crew_setup(void *arg)
@@ -142,6 +168,7 @@ static void crew_init(struct serving *s, struct crew *c, size_t i)
     snprintf(c->name, sizeof c->name, "worker-%zu", i + 1);
     c->serving = s;
     list_init(&c->tenures);
+    c->start.fn = crew_start;
     c->drain.fn = crew_drain;
     c->abort.fn = crew_abort;
     c->gone.fn = crew_gone;
@@ -225,6 +252,8 @@ static int start(struct serving *s)
     if (rc == 0) {
         start_control(s);
         listeners_settle(s);
+        for (size_t i = 0; i < s->n_crews; i++)
+            worker_post(s->crews[i].worker, &s->crews[i].start);
     }
 out:
     if (rc)

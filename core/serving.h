@@ -65,9 +65,10 @@ struct crew { /* one worker and what runs on it */
     struct worker *worker;
     char name[32];
     struct http_server *http;
-    struct list tenures;            /* the newest gets all new requests */
-    struct call drain, abort, gone; /* to the worker, the worker, and back to main */
-    struct call ask, told;          /* to the worker, and back */
+    struct list tenures;                   /* the newest gets all new requests */
+    struct call start, drain, abort, gone; /* to the worker; the last one back to main */
+    bool quiet;                            /* nothing runs in the newest any more */
+    struct call ask, told;                 /* to the worker, and back */
     struct report report;
     bool asked; /* the report is out, perhaps since an earlier survey */
 };
@@ -115,6 +116,8 @@ void reload_init(struct serving *s, struct gate_config *config);
 void tenure_enter(struct tenure *t);
 /* At the worker's end: a VM that has run on a thread is freed by it. */
 void tenures_end(struct crew *c);
+/* serve.c: on the worker, when a tenure is over. */
+void crew_settle(struct crew *c);
 /* Loads the script anew, or says why not: to the call, or, if it is NULL (a signal), to
  * the log alone. */
 void reload_ask(struct serving *s, struct control_call *call);

@@ -36,9 +36,9 @@ static void on_ask(struct call *call)
     for (struct list *l = c->tenures.next; l != &c->tenures; l = l->next) {
         const struct tenure *t = CONTAINER(l, struct tenure, link);
         r->gates[r->n_gates].generation = t->generation->number;
-        r->gates[r->n_gates].requests = gate_busy(t->gate);
+        r->gates[r->n_gates].requests = gate_requests(t->gate);
         r->gates[r->n_gates].memory = gate_memory(t->gate);
-        room += gate_busy(t->gate);
+        room += gate_requests(t->gate);
         r->n_gates++;
     }
     room = room < r->max_tasks ? room : r->max_tasks;

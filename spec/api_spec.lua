@@ -14,6 +14,7 @@ local slow = gate.store.mem { name = "slow", delay = "1ms", fail = "put:BUSY:1",
 local disk = gate.store.fs { root = gate.env "TIDEGATE_DATA", durability = "async" }
 local space = gate.space { store = mem:at "space", key = function(p) return p.a .. "/" .. p.b end }
 local lazy = gate.space { store = mem, key = function() return mem:read("x", 1) end }
+local shared = gate.shared("api", { size = "64k" })
 local kept
 
 local function raises(name, f, ...)
@@ -30,9 +31,11 @@ app:put("/{name}", function(q)
   return gate.reply(200, "ok")
 end)
 
+local odd = gate.app { prefix = "/odd", on_error = function() return gate.reply(418) end }
+odd:get("/", function() gate.fail(400, "X") end)
 local replies = gate.app { prefix = "/reply" }
 %s
-gate.serve { app, replies, gate.health "/healthz" }
+gate.serve { app, odd, replies, gate.health "/healthz" }
 ]]
 
 -- name, body of the request, handler(q)
@@ -188,6 +191,29 @@ local PROBES = {
     assert(mem:stat "s2" == nil)
     mem:move("s1", "s2", { size = 3 })
     assert(mem:read("s2", 9) == "one" and mem:stat "s1" == nil)]] },
+  { "glob", nil, [[
+    assert(gate.glob("ci/**", "ci/a/b") and not gate.glob("ci/*", "ci/a/b"))
+    assert(gate.glob("{ci,test}/?*", "test/a") and gate.glob("v\\*", "v*"))
+    local ok, e = pcall(gate.glob, "[a]", "a")
+    assert(not ok and e:find("gate.glob: no sets", 1, true))
+    assert(not pcall(gate.glob, nil, "a") and not pcall(gate.glob, "a", 7))]] },
+  { "shared", nil, [[
+    assert(shared:get "k" == nil and shared:add("k", "one") and not shared:add("k", "two"))
+    shared:set("b", false, "1h")
+    shared:set("n", 1.5)
+    shared:set("z", "a\0b")
+    assert(shared:get "k" == "one" and shared:get "b" == false and shared:get "n" == 1.5)
+    assert(shared:get "z" == "a\0b")
+    assert(shared:incr "n" == 2.5 and shared:incr("n", -2) == 0.5)
+    assert(shared:incr("new", 1, 10, "1h") == 11 and shared:incr("short", 1, 0, "1ms") == 1)
+    gate.sleep "3ms"
+    assert(shared:get "short" == nil and shared:incr "short" == 1)
+    raises("INVALID", shared.incr, shared, "k")
+    raises("INVALID", shared.get, shared, ("k"):rep(1025))
+    raises("TOO_LARGE", shared.set, shared, "k", ("x"):rep(60000))
+    assert(shared:delete "k" and not shared:delete "k")
+    assert(not pcall(shared.set, shared, "k", {}) and not pcall(shared.get, shared, {}))
+    assert(not pcall(shared.set, shared, "k", 1, "soon") and not pcall(gate.shared, "late"))]] },
   { "keep", "abc", [[ kept = q.body ]] },
   { "kept", nil, [[
     local ok, e = pcall(kept.text, kept, 9)
@@ -265,6 +291,7 @@ describe("the Lua API", function()
     { "GET", "/reply/header", 500, '"code":"INTERNAL"' },
     { "GET", "/reply/length", 500, '"code":"INTERNAL"' },
     { "GET", "/reply/fail", 418, '"code":"TEAPOT","detail":{"stout":true},"message":"short"' },
+    { "GET", "/odd", 418, "" },
     { "GET", "/reply/error", 404, '"code":"NOT_FOUND"' },
     { "POST", "/reply/all/a/b%2Fc", 200, "^a/b/c$" },
     { "PATCH", "/reply/all/a", 200, "" },

@@ -60,7 +60,10 @@ local gate = require "tidegate"
 gate.config { listen = gate.env "TIDEGATE_LISTEN" }
 local mem = gate.store.mem { name = "docs" }
 local app = gate.app { prefix = "/all" }
+local shared = gate.shared "docs"
 local found = {}
+local job
+gate.every("10ms", "docs", { on = "worker" }, function(j) job = j end)
 
 local function collect(prefix, object, deep)
   local meta = getmetatable(object)
@@ -90,7 +93,11 @@ app:put("/{x}", function(q)
     store = mem,
     sink = mem:create("sink"),
     space = gate.space { store = mem, key = function(p) return p.name end },
+    shared = shared,
+    task = gate.spawn(gate.now),
   }
+  while not job do gate.sleep "1ms" end
+  objects.job = job
   for name, object in pairs(objects) do collect(name .. ":", object) end
   collect("gate.", gate, true)
   objects.gate = gate

@@ -79,6 +79,11 @@ function server:ended()
   return self.end_
 end
 
+-- Waits until it has ended by itself, after a signal.
+function server:wait()
+  return poll(STOP_S, function() return self:ended() end)
+end
+
 -- Starts any server that prints where it listens.
 --   command   program and arguments        env    variables for it
 --   folder    where its log goes; a new one by default. It is removed at stop

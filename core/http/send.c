@@ -76,6 +76,8 @@ enum next step_reply(struct session *s)
     }
     s->step = STEP_PIPE;
     int rc = start_part(x);
+    if (rc == 0 && x->size == SIZE_UNKNOWN)
+        out_flush(x); /* the first bytes may take their time; what fails now fails then */
     return rc ? give_up(s, rc) : WAIT;
 }
 
@@ -100,12 +102,24 @@ static uint64_t part_size(const struct exchange *x)
     return x->n_ranges > 1 ? x->ranges[x->part].n : x->size;
 }
 
+/* Why the reply must end now, or 0. A source without a size may have nothing to say for
+ * long: then a client that has left is noticed here, not by sending to it. */
+static int cut_reason(const struct session *s)
+{
+    if (s->aborted)
+        return E_CANCELLED;
+    if (s->conn.late)
+        return E_STALLED;
+    return s->conn.closed && s->x->size == SIZE_UNKNOWN && !s->x->out.busy ? E_GONE : 0;
+}
+
 enum next step_pipe(struct session *s)
 {
     struct exchange *x = s->x;
-    if ((s->aborted || s->conn.late) && !x->cut && x->piping) {
+    int reason = cut_reason(s);
+    if (reason && !x->cut && x->piping) {
         x->cut = true;
-        pipe_cancel(&x->pipe, s->aborted ? E_CANCELLED : E_STALLED);
+        pipe_cancel(&x->pipe, reason);
     }
     out_run(x);
     if (x->piping)

@@ -16,6 +16,7 @@ int core_open(lua_State *L);
 void l_pattern_open(lua_State *L);
 
 /* Each adds its functions to the table on top of the stack. */
+void l_chunks_open(lua_State *L);
 void l_data_open(lua_State *L);
 void l_http_open(lua_State *L);
 void l_json_open(lua_State *L);
@@ -23,6 +24,7 @@ void l_log_open(lua_State *L);
 void l_reply_open(lua_State *L);
 void l_request_open(lua_State *L);
 void l_script_open(lua_State *L);
+void l_shared_open(lua_State *L);
 void l_store_open(lua_State *L);
 void l_stream_open(lua_State *L);
 

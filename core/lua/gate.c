@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/gate.h"
 #include "base/clock.h"
+#include "lua/background.h"
 #include "lua/core.h"
+#include "lua/files.h"
 #include "lua/streams.h"
+#include "lua/timers.h"
+#include "lua/told.h"
 #include "store/store.h"
 
 #include <inttypes.h>
@@ -21,7 +25,7 @@ struct gate {
     struct vm *vm;
     struct http_handler handler;
     int dispatch; /* in the registry */
-    size_t busy;
+    size_t busy;  /* requests */
     struct list visits;
     struct call idle; /* calls over, once it is retired and nothing runs */
     void (*over)(void *arg);
@@ -141,33 +145,11 @@ void gate_config_fini(struct gate_config *c)
 static int push_dispatch(lua_State *L, struct task *t)
 {
     struct visit *v = t->owner;
+    t->id = v->req->id;
     lua_rawgeti(L, LUA_REGISTRYINDEX, v->gate->dispatch);
     hold_add(t, &v->hold, &visit_kind);
     box_push(L, &v->hold);
     return 2;
-}
-
-/* The dispatcher answers errors itself; what comes here as one is a lack of memory, a
- * coroutine that stopped by itself, or a mistake in an error handler. */
-static void log_death(struct task *t, const struct visit *v, int status)
-{
-    const char *what = "it yielded outside of a wait, or raised what is no message";
-    char slice[64];
-    if (t->stopped) {
-        snprintf(slice, sizeof slice, "the handler ran longer than %.0fms (limits.slice)",
-                 (double)t->vm->watch.limit / 1e6);
-        what = slice;
-    } else if (status == LUA_ERRMEM) {
-        what = "not enough memory (limits.script)";
-    } else if (lua_type(t->L, -1) == LUA_TSTRING) {
-        what = lua_tostring(t->L, -1);
-    }
-    const struct log_field fields[] = {
-        {"error", span_of(what)},
-        {"id", span_of(v->req->id)},
-        {"trace", span_of(t->stopped ? t->stopped : "")},
-    };
-    log_fields(LOG_ERROR, "request failed", fields, t->stopped ? 3 : 2);
 }
 
 static void reply_internal(struct req *q)
@@ -184,7 +166,7 @@ static void task_ended(struct task *t, int status)
     bool ready = v->ready && status == 0;
     v->task = t;
     if (status != 0 && !t->cancelled)
-        log_death(t, v, status);
+        task_log_death(t, status);
     if (!ready)
         source_close(v->reply.source);
     v->exhausted = status == LUA_ERRMEM || t->stopped;
@@ -238,20 +220,30 @@ static void log_access(const struct req *q, int rc)
     log_fields(LOG_INFO, "request", fields, rc == 0 ? n - 1 : n);
 }
 
+/* Something has ended. */
+static void ease(void *arg)
+{
+    struct gate *g = arg;
+    CHECK(g, GATE_MAGIC);
+    if (g->over && gate_busy(g) == 0 && !g->idle.queued)
+        worker_defer(g->vm->worker, &g->idle);
+}
+
 static void end(struct req *q, int rc, void *arg)
 {
     struct gate *g = arg;
     struct visit *v = q->owner;
     bool exhausted = v->exhausted;
-    if (v->task)
+    if (v->told)
+        told_leave(v);
+    else if (v->task)
         task_free(v->task);
     list_remove(&v->link);
     g->busy--;
     if (log_on(LOG_INFO))
         log_access(q, rc);
     vm_settle(g->vm, exhausted);
-    if (g->over && g->busy == 0)
-        worker_defer(g->vm->worker, &g->idle);
+    ease(g);
 }
 
 /* -- the gate ---------------------------------------------------------------------- */
@@ -273,7 +265,8 @@ static void on_idle(struct call *c)
 {
     struct gate *g = CONTAINER(c, struct gate, idle);
     CHECK(g, GATE_MAGIC);
-    g->over(g->over_arg);
+    if (gate_busy(g) == 0)
+        g->over(g->over_arg);
 }
 
 int gate_load(const char *script, size_t memory, struct worker *w, struct gate **out,
@@ -291,6 +284,8 @@ int gate_load(const char *script, size_t memory, struct worker *w, struct gate *
     if (vm_run_file(g->vm, script, why) != 0 ||
         vm_protect(g->vm, keep_dispatch, g, why) != 0)
         goto fail;
+    g->vm->eased = ease;
+    g->vm->eased_arg = g;
     *out = g;
     return 0;
 fail:
@@ -307,12 +302,19 @@ const struct http_handler *gate_handler(struct gate *g)
 
 size_t gate_busy(const struct gate *g)
 {
+    return g->busy + g->vm->n_background;
+}
+
+size_t gate_requests(const struct gate *g)
+{
     return g->busy;
 }
 
-size_t gate_memory(const struct gate *g)
+void gate_start(struct gate *g)
 {
-    return g->vm->heap.used;
+    CHECK(g, GATE_MAGIC);
+    timers_start(g->vm);
+    watcher_start(g->vm);
 }
 
 void gate_retire(struct gate *g, void (*over)(void *arg), void *arg)
@@ -321,8 +323,21 @@ void gate_retire(struct gate *g, void (*over)(void *arg), void *arg)
     assert(!g->over);
     g->over = over;
     g->over_arg = arg;
-    if (g->busy == 0)
+    watcher_stop(g->vm);
+    background_stop(g->vm, BACKGROUND_GRACE);
+    if (gate_busy(g) == 0)
         over(arg);
+}
+
+void gate_hurry(struct gate *g)
+{
+    CHECK(g, GATE_MAGIC);
+    background_stop(g->vm, 0);
+}
+
+size_t gate_memory(const struct gate *g)
+{
+    return g->vm->heap.used;
 }
 
 size_t gate_tasks(struct gate *g, struct gate_task *out, size_t max)
@@ -339,7 +354,7 @@ void gate_free(struct gate *g)
     if (!g)
         return;
     CHECK(g, GATE_MAGIC);
-    assert(g->busy == 0);
+    assert(gate_busy(g) == 0);
     vm_free(g->vm);
     POISON(g);
     free(g);

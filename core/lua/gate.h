@@ -9,6 +9,9 @@
  *   task.h   a coroutine and what it waits for
  *   watch.h  the watchdog, which stops one that does not wait
  *   box.h    userdata that outlive nothing
+ *   background.h, timers.h, turns.h   tasks beside requests, and when they begin
+ *   told.h   a reply that a function writes
+ *   files.h, shared.h   what changes under a VM, and what outlives it
  *
  * There is one lua_resume and one lua_yield in the program, both in task.c.
  */
@@ -59,14 +62,21 @@ int gate_load(const char *script, size_t memory, struct worker *w, struct gate *
               char **why);
 /* The handler to give to http_server_new; valid while the gate lives. */
 const struct http_handler *gate_handler(struct gate *g);
-/* How many requests run in it. */
+/* Its timers and jobs begin. Once, on its worker, when the stores are ready. */
+void gate_start(struct gate *g);
+/* How many requests and other tasks run in it. */
 size_t gate_busy(const struct gate *g);
+/* How many requests of these. */
+size_t gate_requests(const struct gate *g);
 /* Bytes of its Lua heap. */
 size_t gate_memory(const struct gate *g);
-/* No request begins in it from here on: over(arg) is called once when none runs, at once
- * or from the run queue, and may free the gate. */
+/* No request begins in it from here on. Its timers stop and its jobs are cancelled; other
+ * tasks in the background are too if they go on for ten seconds more. over(arg) is called
+ * once when nothing runs, at once or from the run queue, and may free the gate. */
 void gate_retire(struct gate *g, void (*over)(void *arg), void *arg);
-/* No request may be running. Accepts NULL. */
+/* Cancels what runs in the background now. */
+void gate_hurry(struct gate *g);
+/* Nothing may run in it. Accepts NULL. */
 void gate_free(struct gate *g);
 
 /* One running request, as text for people: every byte is printable ASCII, longer values

@@ -6,6 +6,7 @@
 #include "crypto/crypto.h"
 #include "loop/job.h"
 #include "lua/core.h"
+#include "lua/glob.h"
 #include "lua/task.h"
 
 #include <lauxlib.h>
@@ -171,6 +172,18 @@ static int l_now(lua_State *L)
     return 1;
 }
 
+/* core.glob(pattern, text) → does it fit? */
+static int l_glob(lua_State *L)
+{
+    const char *why;
+    struct span pattern = text_at(L, 1, "gate.glob"), text = text_at(L, 2, "gate.glob");
+    int fits = glob_match(pattern, text, &why);
+    if (fits < 0)
+        return vm_error(L, "gate.glob: %s", why);
+    lua_pushboolean(L, fits);
+    return 1;
+}
+
 void l_data_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -182,6 +195,7 @@ void l_data_open(lua_State *L)
         {"random", l_random},
         {"uuid", l_uuid},
         {"now", l_now},
+        {"glob", l_glob},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

@@ -85,14 +85,13 @@ static int l_reply(lua_State *L)
     if (lua_type(L, 5) == LUA_TSTRING) {
         v->reply.bytes.p = lua_tolstring(L, 5, &v->reply.bytes.n);
     } else if (!lua_isnil(L, 5)) {
-        struct hold *h = box_check(L, 5, &stream_kind);
-        body = CONTAINER(h, struct stream_hold, hold);
+        body = stream_at(L, 5);
         if (body->body)
             vm_error(L, "reply: the request's own body cannot be its reply");
         add_object(L, v, body->source);
         v->reply.source = body->source;
         body->source = NULL;
-        hold_release(h);
+        hold_release(&body->hold);
     }
     v->ready = true;
     lua_settop(L, 5);

@@ -199,7 +199,7 @@ static int l_into(lua_State *L)
     static const struct wait_kind kind = {"stream:into", into_result, into_cancel, NULL};
     struct plan p = {.expects = false};
     struct task *t = task_may_wait(L, kind.name);
-    struct hold *from = box_check(L, 1, &stream_kind);
+    struct stream_hold *from = stream_at(L, 1);
     struct hold *to = lua_isnoneornil(L, 2) ? NULL : box_check(L, 2, &sink_kind);
     struct sink_hold *sink = to ? CONTAINER(to, struct sink_hold, hold) : NULL;
     if (sink && sink->fed)
@@ -214,7 +214,7 @@ static int l_into(lua_State *L)
     if (!w)
         return 0;
     w->task = t;
-    w->from = CONTAINER(from, struct stream_hold, hold);
+    w->from = from;
     w->to = sink;
     pipe_init(&w->pipe, w->from->source, sink ? sink->sink : NULL, into_done);
     w->pipe.limit = limit;
@@ -273,7 +273,7 @@ static int l_text(lua_State *L)
     static const struct wait_kind kind = {"stream:text", text_result, text_cancel,
                                           text_drop};
     struct task *t = task_may_wait(L, kind.name);
-    struct hold *from = box_check(L, 1, &stream_kind);
+    struct stream_hold *from = stream_at(L, 1);
     lua_Number limit = luaL_checknumber(L, 2);
     if (!(limit >= 0 && limit <= (lua_Number)TEXT_MAX))
         vm_error(L, "stream:text: the limit must be at most 64m");
@@ -281,7 +281,7 @@ static int l_text(lua_State *L)
     if (!w)
         return 0;
     w->task = t;
-    w->from = CONTAINER(from, struct stream_hold, hold);
+    w->from = from;
     memory_sink_init(&w->sink, (size_t)limit);
     pipe_init(&w->pipe, w->from->source, &w->sink.sink, text_done);
     w->pipe.limit = (uint64_t)limit;

@@ -61,6 +61,15 @@ const struct hold_kind stream_kind = {"stream", stream_release};
 const struct hold_kind sink_kind = {"sink", sink_release};
 const struct hold_kind visit_kind = {"request", visit_release};
 
+struct stream_hold *stream_at(lua_State *L, int idx)
+{
+    struct hold *h = box_check(L, idx, &stream_kind);
+    struct stream_hold *s = CONTAINER(h, struct stream_hold, hold);
+    if (s->read)
+        vm_error(L, "this stream was read in part by stream:chunks");
+    return s;
+}
+
 struct stream_hold *stream_hold_new(struct task *t, struct source *source, bool body)
 {
     struct stream_hold *s = xalloc(sizeof *s);

@@ -15,6 +15,7 @@ struct stream_hold {
     struct hold hold;
     struct source *source;
     bool body; /* of the request: it must be closed before the reply */
+    bool read; /* in part, by stream:chunks, which alone may go on */
 };
 
 struct sink_hold {
@@ -34,6 +35,7 @@ struct visit { /* in the request's arena */
     struct req *req;
     struct gate *gate;
     struct task *task; /* NULL: there was no memory to make it */
+    struct told *told; /* a function writes the reply (told.h); the task is its own */
     struct reply reply;
     bool ready;     /* reply is filled in */
     bool exhausted; /* the VM had no memory left */
@@ -46,6 +48,10 @@ struct gate_task;
 void visit_describe(struct visit *v, struct gate_task *out);
 
 extern const struct hold_kind stream_kind, sink_kind, visit_kind;
+
+/* The open stream at idx of the running task, for whoever wants all of it. Raises, also
+ * when some of it was read by stream:chunks. */
+struct stream_hold *stream_at(lua_State *L, int idx);
 
 /* Each takes what it is given and makes it the task's. */
 struct stream_hold *stream_hold_new(struct task *t, struct source *source, bool body);

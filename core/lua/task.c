@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/task.h"
+#include "base/log.h"
 #include "http/parse.h"
 #include "loop/worker.h"
 #include "lua/box.h"
@@ -106,6 +107,7 @@ static struct task *task_get(struct vm *vm)
     t->magic = TASK_MAGIC;
     t->vm = vm;
     t->kind = NULL;
+    t->id = t->job = NULL;
     t->waiting = t->cancelled = t->timed_out = t->is_heir = t->over = false;
     t->stopped = NULL;
     list_init(&t->holds);
@@ -305,6 +307,12 @@ void task_arm(struct task *t, const struct wait_kind *kind)
     t->leave = NULL;
 }
 
+bool task_is_patient(void *room)
+{
+    (void)room;
+    return true;
+}
+
 /* The one lua_yield. Yielding all arguments leaves them on the stack. */
 int task_wait(lua_State *L, struct task *t)
 {
@@ -363,6 +371,30 @@ void task_stop(lua_State *L, lua_Debug *ar)
         vm_error(L, "the handler ran longer than %.0fms (limits.slice)",
                  (double)vm->watch.limit / 1e6);
     task_wait(L, t);
+}
+
+void task_log_death(struct task *t, int status)
+{
+    const char *what = "it yielded outside of a wait, or raised what is no message";
+    char slice[64];
+    if (t->stopped) {
+        snprintf(slice, sizeof slice, "the %s ran longer than %.0fms (limits.slice)",
+                 t->job ? "job" : "handler", (double)t->vm->watch.limit / 1e6);
+        what = slice;
+    } else if (status == LUA_ERRMEM) {
+        what = "not enough memory (limits.script)";
+    } else if (lua_type(t->L, -1) == LUA_TSTRING) {
+        what = lua_tostring(t->L, -1);
+    }
+    struct log_field fields[4] = {{"error", span_of(what)}};
+    size_t n = 1;
+    if (t->id)
+        fields[n++] = (struct log_field){"id", span_of(t->id)};
+    if (t->job)
+        fields[n++] = (struct log_field){"job", span_of(t->job)};
+    if (t->stopped)
+        fields[n++] = (struct log_field){"trace", span_of(t->stopped)};
+    log_fields(LOG_ERROR, t->job ? "job failed" : "request failed", fields, n);
 }
 
 int task_failure(lua_State *L, int rc)

@@ -70,9 +70,10 @@ struct task {
     void (*leave)(void *room, struct task *heir);
     uint64_t due; /* when the wait will have lasted too long */
     bool waiting, cancelled, timed_out, is_heir, over;
-    char *stopped;   /* where its code was when the watchdog stopped it; or NULL */
-    int status;      /* once over */
-    unsigned streak; /* operations over at once since the last resume */
+    char *stopped;        /* where its code was when the watchdog stopped it; or NULL */
+    int status;           /* once over */
+    unsigned streak;      /* operations over at once since the last resume */
+    const char *id, *job; /* for its lines of the log; borrowed, NULL: none */
 };
 
 /* Starts a coroutine: push(L, arg) pushes a function and its arguments on the main state
@@ -96,6 +97,8 @@ void *task_room(struct task *t, size_t n);
 /* From here on core.result() belongs to this kind. Call it once the room is in a state
  * that drop understands. */
 void task_arm(struct task *t, const struct wait_kind *kind);
+/* For `moves` of a wait that may last: what is waited for has a deadline of its own. */
+bool task_is_patient(void *room);
 /* Instead of a wait, before anything was started: core.result() will tell rc. Returns
  * 0. */
 int task_refuse(struct task *t, int rc);
@@ -108,6 +111,9 @@ bool task_may_go_on(struct task *t);
 void task_wake(struct task *t);
 /* Harmless when the task is over or cancelled. */
 void task_cancel(struct task *t);
+/* Says in the log how a coroutine died that its own code could not save: of a lack of
+ * memory, by stopping itself, or by a mistake in an error handler. In `ended`. */
+void task_log_death(struct task *t, int status);
 /* Pushes false, name, message, status for an error code; returns 4. */
 int task_failure(lua_State *L, int rc);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/vm.h"
+#include "lua/files.h"
 #include "lua/loader.h"
 #include "lua/sandbox.h"
 #include "lua/task.h"
+#include "lua/timers.h"
 #include "store/store.h"
 
 #include <lauxlib.h>
@@ -49,6 +51,8 @@ int vm_new(size_t memory, struct worker *w, lua_CFunction core, struct vm **out)
     list_init(&vm->idle);
     list_init(&vm->waiting);
     timer_init(&vm->patience, w, task_late);
+    list_init(&vm->timers);
+    list_init(&vm->background);
     vm->L = lua_newstate(vm_alloc, vm); /* it may crash if it is refused memory */
     vm->heap.limit = memory;
     watch_init(&vm->watch, vm->L, task_stop, w, VM_LOAD_LIMIT);
@@ -65,6 +69,10 @@ void vm_free(struct vm *vm)
     if (!vm)
         return;
     CHECK(vm, VM_MAGIC);
+    assert(vm->n_background == 0);
+    timers_free(vm);
+    watcher_free(vm->watcher);
+    vm->watcher = NULL;
     vm->doomed = true;
     if (vm->n_heirs > 0)
         return;

@@ -24,6 +24,7 @@
 
 struct store;
 struct task;
+struct watcher;
 struct worker;
 
 struct vm {
@@ -53,6 +54,13 @@ struct vm {
     bool refused;          /* memory, since it was settled last */
     struct store **stores; /* counted references */
     size_t n_stores;
+
+    struct list timers, background; /* timers.h, background.h */
+    size_t n_timers, n_background;
+    bool begun, stopped;      /* its timers run; they will not any more */
+    void (*eased)(void *arg); /* something in the background has ended */
+    void *eased_arg;
+    struct watcher *watcher; /* files.h; NULL: it has none */
 
     void *held; /* see vm_hold */
     void (*held_free)(void *);

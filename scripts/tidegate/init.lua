@@ -5,12 +5,16 @@ local app = require "tidegate.app"
 local config = require "tidegate.config"
 local core = require "tidegate.core"
 local err = require "tidegate.error"
+local every = require "tidegate.every"
+local file = require "tidegate.file"
 local http = require "tidegate.http"
 local json = require "tidegate.json"
 local reply = require "tidegate.reply"
 local serve = require "tidegate.serve"
+local shared = require "tidegate.shared"
 local space = require "tidegate.space"
 local store = require "tidegate.store"
+local task = require "tidegate.task"
 local units = require "tidegate.units"
 
 local LONG = 64 * 1024 -- bytes; longer texts are hashed on the pool
@@ -24,6 +28,12 @@ local gate = {
   store = store.kinds,
   http = { get = http.get, request = http.request },
   reply = reply.new,
+  file = file,
+  shared = shared.new,
+  spawn = task.spawn,
+  after = task.after,
+  every = every,
+  sleep = task.sleep,
   fail = err.fail,
   try = err.try,
   json = { encode = json.encode, decode = json.decode, array = json.array,
@@ -32,6 +42,7 @@ local gate = {
   random = core.random,
   uuid = core.uuid,
   now = core.now,
+  glob = core.glob,
   base64 = {},
   log = {},
 }

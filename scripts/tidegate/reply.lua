@@ -2,6 +2,7 @@
 --
 -- Replies: what a handler returns, and how it is handed to C.
 local core = require "tidegate.core"
+local err = require "tidegate.error"
 local json = require "tidegate.json"
 local stream = require "tidegate.stream"
 
@@ -27,12 +28,31 @@ local function has_type(headers)
   return false
 end
 
+-- A body that a function writes: it runs now, and the head is sent with the first write. From
+-- there on q.told says that no other reply can be sent.
+local function tell(q, r)
+  core.reply(q.box, r.status, r.headers)
+  if q.method == "HEAD" or r.status == 204 or r.status == 304 then
+    return nil
+  end
+  r.body(function(text)
+    q.told = q.told or core.tell(q.box)
+    err.check(core.result(core.write(q.told, text)))
+  end)
+  core.told(q.told or core.tell(q.box))
+  return nil
+end
+
 -- Hands the reply to C and returns what must stay alive until it is sent.
-function M.send(box, r)
-  local body, headers = r.body, r.headers
+function M.send(q, r)
+  local box, body, headers = q.box, r.body, r.headers
+  if type(body) == "function" then
+    return tell(q, r)
+  end
   if type(body) ~= "table" then
     if body ~= nil and type(body) ~= "string" then
-      error("reply: the body must be a string, an object or a table, got " .. type(body), 0)
+      error("reply: the body must be a string, an object, a table or a function, got "
+        .. type(body), 0)
     end
     return core.reply(box, r.status, headers, nil, body)
   end

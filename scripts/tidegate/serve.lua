@@ -58,7 +58,7 @@ local function run(app, q, path)
   if not reply.is(r) then
     error("a handler must return a reply, it returned " .. type(r), 0)
   end
-  return reply.send(q.box, r)
+  return reply.send(q, r)
 end
 
 local LATER = { ["Retry-After"] = 5 } -- seconds; of every 503 that says nothing else
@@ -85,11 +85,18 @@ local function answer(app, q, e)
     end
     r = reply.new(r.status, r.body, headers)
   end
-  return reply.send(q.box, r)
+  return reply.send(q, r)
 end
 
 local function internal(q)
   return err.new("INTERNAL", "internal error, see the log for request " .. q.id, 500)
+end
+
+-- The head of the reply is gone, so no other can be sent: this one ends too early.
+local function log_cut(e)
+  if err.is(e) and e.name ~= "CANCELLED" then
+    core.log("error", "reply cut", { why = tostring(e) })
+  end
 end
 
 local function dispatch(box)
@@ -101,16 +108,22 @@ local function dispatch(box)
     return kept
   end
   local e = kept
-  if not err.is(e) then
-    if type(e) == "table" or type(e) == "string" then
-      core.mistake(tostring(e))
-    end
+  if type(e) == "string" or type(e) == "table" and not err.is(e) then
+    core.mistake(tostring(e)) -- what xpcall could not hand to its handler
+  end
+  if q.told then
+    log_cut(e)
+    return nil
+  elseif not err.is(e) then
     e = internal(q)
   elseif e.name == "CANCELLED" then
     return nil
   end
   ok, kept = xpcall(answer, core.mistake, app, q, e)
-  return ok and kept or answer(nil, q, internal(q))
+  if ok or q.told then
+    return ok and kept or nil
+  end
+  return answer(nil, q, internal(q))
 end
 
 -- Declares what is served. Load time only.

@@ -70,6 +70,17 @@ function Stream:text(limit)
   return err.check(core.result(core.text(self.box, n)))
 end
 
+-- An iterator over the bytes, in pieces of at most `size`.
+function Stream:chunks(size)
+  local n = units.size(size)
+  if not n then
+    error("stream:chunks: a size is needed, such as \"64k\"", 2)
+  end
+  return function()
+    return err.check(core.result(core.chunk(self.box, n)))
+  end
+end
+
 function Sink:commit(key, options)
   local o = options and check(options, COMMIT, "sink:commit") or NONE
   return M.object(err.check(core.result(core.sink_commit(self.box, key, o.if_absent))))

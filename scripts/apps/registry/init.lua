@@ -10,10 +10,13 @@
 --   layout   which names it has there (default: layouts.distribution)
 --   auth     who is asking (default: auth.anonymous)
 --   allow    whether they may; access.lua says what it is told (default: everything)
+--   on       functions that hear of changes: { ["manifest.pushed"] = function(e) … end };
+--            events.lua says which there are
 --   prefix   the path it answers below (default: "/v2", which is where clients look)
 local auth = require "auth"
 local gate = require "tidegate"
 local errors = require "apps.registry.errors"
+local events = require "apps.registry.events"
 local reply = require "apps.registry.reply"
 local types = require "apps.registry.types"
 
@@ -31,6 +34,7 @@ local OPTIONS = {
   layout = { table = true },
   auth = { table = true },
   allow = { ["function"] = true },
+  on = { table = true },
   prefix = { string = true },
 }
 
@@ -44,6 +48,8 @@ local function check(options)
     end
   end
   if not options.store then error("registry: option 'store' is missing", 3) end
+  local ok, wrong = pcall(events.check, options.on or {})
+  if not ok then error("registry: " .. wrong, 3) end
 end
 
 local function everything() return true end
@@ -56,6 +62,7 @@ return function(options)
     layout = options.layout or require "layouts.distribution",
     allow = options.allow or everything,
     prefix = options.prefix or "/v2",
+    emit = events.new(options.on or {}),
     types = types.cache(),
   }
   local app = gate.app { prefix = reg.prefix, on_error = errors(who.challenge) }

@@ -170,6 +170,8 @@ local function put(reg, q)
   if q.tag then set_tag(reg, repo, q.tag, target) end
   reg.types.put(target, media_type)
   gate.log.info("manifest pushed", { repo = repo, tag = q.tag, digest = digest })
+  reg.emit(q, "manifest.pushed",
+    { tag = q.tag, digest = digest, type = media_type, size = #text })
   return reply(201, nil, {
     Location = ("%s/%s/manifests/%s"):format(reg.prefix, repo, digest),
     ["Docker-Content-Digest"] = digest,
@@ -180,16 +182,22 @@ local function delete(reg, q)
   local digest = reference(q)
   local repo = access.enter(reg, q, q.tag and "untag" or "delete")
   if q.tag then
+    local named = links.read(reg, reg.layout.tag_current(repo, q.tag))
     if not tags.remove(reg, repo, q.tag) then unknown(q) end
     gate.log.info("tag deleted", { repo = repo, tag = q.tag })
+    reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
     return reply(202)
   end
   local target = links.follow(reg, reg.layout.revision, repo, digest)
   if not target then unknown(q) end
-  tags.remove_all(reg, repo, target)
+  local function untagged(tag)
+    reg.emit(q, "tag.deleted", { tag = tag, digest = target })
+  end
+  tags.remove_all(reg, repo, target, untagged)
   links.remove(reg, reg.layout.revision, repo, digest, target)
-  tags.remove_all(reg, repo, target)
+  tags.remove_all(reg, repo, target, untagged)
   gate.log.info("manifest deleted", { repo = repo, digest = digest })
+  reg.emit(q, "manifest.deleted", { digest = digest })
   return reply(202)
 end
 

@@ -26,13 +26,13 @@ local function each(reg, repo, after, limit, f)
   return more, page[#page] and page[#page].name
 end
 
--- Takes away every tag that names this manifest now.
-function M.remove_all(reg, repo, target)
+-- Takes away every tag that names this manifest now; removed(tag) is called for each.
+function M.remove_all(reg, repo, target, removed)
   local after, more = nil, true
   while more do
     more, after = each(reg, repo, after, LIST_MAX, function(tag)
       if links.read(reg, reg.layout.tag_current(repo, tag)) == target then
-        M.remove(reg, repo, tag)
+        if M.remove(reg, repo, tag) then removed(tag) end
       end
     end)
   end

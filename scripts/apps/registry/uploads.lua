@@ -93,7 +93,7 @@ local function append(reg, q, s, announced)
 end
 
 -- The body goes straight to its final name, and is there only if it is what the digest says.
--- Returns false when it is not.
+-- Returns its size, or false when it is not.
 local function stream_blob(reg, q, repo, digest, algorithm)
   local hashes = { "sha256" }
   local key = nil
@@ -111,7 +111,7 @@ local function stream_blob(reg, q, repo, digest, algorithm)
   local target = "sha256:" .. got.sha256
   if not key then sink:commit(reg.layout.blob(target)) end
   links.write(reg, reg.layout.layer, repo, digest, target)
-  return true
+  return got.size
 end
 
 local function mismatch(digest)
@@ -121,8 +121,9 @@ end
 -- ?digest= at the POST: the whole blob in one request.
 local function post_whole(reg, q)
   local digest, algorithm = wanted(q)
+  local size = 0
   if q.body then
-    if not stream_blob(reg, q, q.repo, digest, algorithm) then mismatch(digest) end
+    size = stream_blob(reg, q, q.repo, digest, algorithm) or mismatch(digest)
   elseif digest == algorithm .. ":" .. gate.hash(algorithm, "") then
     local target = "sha256:" .. gate.hash("sha256", "")
     reg.store:put(reg.layout.blob(target), "")
@@ -131,6 +132,7 @@ local function post_whole(reg, q)
     mismatch(digest)
   end
   gate.log.info("blob pushed", { repo = q.repo, digest = digest })
+  reg.emit(q, "blob.pushed", { digest = digest, size = size })
   return created(reg, q.repo, digest)
 end
 
@@ -148,6 +150,7 @@ local function mount(reg, q)
   local target = blobs.has(reg, from, digest)
   if not target then return false end
   links.write(reg, reg.layout.layer, q.repo, digest, target)
+  reg.emit(q, "blob.mounted", { digest = digest, from = from })
   return true
 end
 
@@ -171,8 +174,8 @@ local function patch(reg, q)
 end
 
 -- The end of a session that has bytes, or has none and gets none now: what is there, and what the
--- closing request brings, must have the digest. Returns false when it has not, nil when
--- somebody else has appended.
+-- closing request brings, must have the digest. Returns the size, false when it has not, nil
+-- when somebody else has appended.
 local function finish(reg, q, s, announced, digest, algorithm)
   local got
   if q.body then
@@ -183,7 +186,7 @@ local function finish(reg, q, s, announced, digest, algorithm)
   if digest ~= algorithm .. ":" .. sums[algorithm] then return false end
   local ok, e = gate.try(sessions.commit, reg, s, digest, "sha256:" .. sums.sha256)
   if not ok and not is_overtaken(e) then error(e, 0) end
-  return ok
+  return ok and s.size
 end
 
 local function put(reg, q)
@@ -192,19 +195,20 @@ local function put(reg, q)
   local digest, algorithm = wanted(q)
   local fits, announced = check_range(q, s)
   if not fits then return out_of_place(reg, s) end
-  local ok
+  local size
   if s.size == 0 and q.body then
-    ok = stream_blob(reg, q, s.repo, digest, algorithm)
-    if ok then sessions.remove(reg, s) end
+    size = stream_blob(reg, q, s.repo, digest, algorithm)
+    if size then sessions.remove(reg, s) end
   else
-    ok = finish(reg, q, s, announced, digest, algorithm)
-    if ok == nil then return out_of_place(reg, s) end
+    size = finish(reg, q, s, announced, digest, algorithm)
+    if size == nil then return out_of_place(reg, s) end
   end
-  if not ok then
+  if not size then
     sessions.remove(reg, s)
     mismatch(digest)
   end
   gate.log.info("blob pushed", { upload = s.id, repo = s.repo, digest = digest })
+  reg.emit(q, "blob.pushed", { digest = digest, size = size })
   return created(reg, s.repo, digest)
 end
 
