@@ -125,7 +125,7 @@ FUZZ_SECONDS = 600
 fuzz: ## fuzz every parser; together they take FUZZ_SECONDS (600)
 	@$(MAKE) --no-print-directory fuzzers BUILD=$(BUILD)/fuzz CC=clang \
 	  CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
-	@spec/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS)
+	@$(STILL) spec/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS)
 fuzzers: $(FUZZERS)
 
 .PHONY: bench

@@ -13,7 +13,8 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
-#define CRC_STEP (1 << 30) /* ISA-L takes an int */
+#define CRC_STEP (1 << 30)           /* ISA-L takes an int */
+#define LENGTH_MAX (UINT64_MAX >> 3) /* bytes; SHA-256 counts bits in 64 bits */
 
 static const struct alg {
     const char *name;
@@ -128,7 +129,7 @@ size_t digest_final(struct digest *d, uint8_t out[DIGEST_MAX])
 }
 
 /* OpenSSL counts bits in two halves. The high half of SHA-512's 128 bits is never
- * reached: a length in bytes fits 63 bits here. */
+ * reached: a length in bytes fits 61 bits here. */
 uint64_t digest_length(const struct digest *d)
 {
     if (d->alg == DIGEST_SHA256)
@@ -182,7 +183,7 @@ int digest_import(struct digest *d, enum digest_alg alg, const void *state, size
     const uint8_t *pending = p + 4 + 8 * f->word;
     uint64_t length = get_be(pending + f->block, 8);
     size_t part = length % f->block;
-    if (length > INT64_MAX)
+    if (length > LENGTH_MAX)
         return E_INVALID;
     for (size_t i = part; i < f->block; i++)
         if (pending[i] != 0)

@@ -48,8 +48,8 @@ uint64_t digest_length(const struct digest *d);
 /* The portable state at this point; d goes on. Returns its size, or E_UNSUPPORTED for
  * algorithms without one (MD5, CRC32C). */
 int digest_export(const struct digest *d, uint8_t out[DIGEST_STATE_MAX]);
-/* Continues from a portable state. E_INVALID unless size, magic, length and the zeros
- * behind the pending bytes are what export writes. */
+/* Continues from a portable state. E_INVALID unless size, magic, length (less than 2^61)
+ * and the zeros behind the pending bytes are what export writes. */
 int digest_import(struct digest *d, enum digest_alg alg, const void *state, size_t n);
 
 /* HMAC (RFC 2104) of n bytes; alg must be SHA-256, SHA-512 or MD5. Writes digest_size

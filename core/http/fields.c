@@ -81,10 +81,12 @@ int http_ranges(const struct span *value, uint64_t size,
         int rc = range_one(s, size, &out[n], &backwards);
         if (rc == E_INVALID)
             return 0;
+        if (rc == 0 && out[n].n > size - sum)
+            return 0;
         if (rc == 0)
             sum += out[n++].n;
     }
-    if (asked == 0 || sum > size || (backwards && asked > 1))
+    if (asked == 0 || (backwards && asked > 1))
         return 0;
     return n ? n : E_RANGE;
 }

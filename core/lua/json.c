@@ -4,6 +4,8 @@
 
 #include <lauxlib.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define EXACT 9007199254740992.0 /* 2^53: integers below are exact in a Lua number */
 
@@ -233,4 +235,39 @@ static json_t *tree_of(lua_State *L, int idx, size_t depth, const char **what)
 json_t *json_tree(lua_State *L, int idx, const char **what)
 {
     return tree_of(L, idx, 0, what);
+}
+
+/* 15 digits write 0.1 as people do; where they would change a number, 17 do not. */
+static bool needs_17_digits(const json_t *value)
+{
+    char text[32];
+    size_t i;
+    json_t *item;
+    void *at;
+    switch (json_typeof(value)) {
+    case JSON_REAL:
+        snprintf(text, sizeof text, "%.15g", json_real_value(value));
+        return strtod(text, NULL) != json_real_value(value);
+    case JSON_ARRAY:
+        json_array_foreach(value, i, item)
+        {
+            if (needs_17_digits(item))
+                return true;
+        }
+        return false;
+    case JSON_OBJECT:
+        at = json_object_iter((json_t *)(uintptr_t)value);
+        while (at && !needs_17_digits(json_object_iter_value(at)))
+            at = json_object_iter_next((json_t *)(uintptr_t)value, at);
+        return at != NULL;
+    default:
+        return false;
+    }
+}
+
+char *json_text(const json_t *tree)
+{
+    size_t digits = needs_17_digits(tree) ? 17 : 15;
+    return json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS |
+                                JSON_REAL_PRECISION(digits));
 }

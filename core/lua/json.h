@@ -34,4 +34,8 @@ void json_array_meta(lua_State *L);
  * array if it has that metatable or a first element, else an object. */
 json_t *json_tree(lua_State *L, int idx, const char **what);
 
+/* The text of a tree, without blanks, names in byte order; every number keeps its value.
+ * Owned, from malloc. */
+char *json_text(const json_t *tree);
+
 #endif

@@ -112,8 +112,7 @@ static int l_json_encode(lua_State *L)
         lua_pushstring(L, what);
         return 2;
     }
-    char *text = json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS |
-                                      JSON_REAL_PRECISION(15));
+    char *text = json_text(tree);
     json_decref(tree);
     vm_hold(vm, text, free);
     lua_pushstring(L, text);

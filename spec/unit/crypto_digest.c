@@ -142,6 +142,28 @@ TEST("crypto: lengths past 512 MiB survive a state")
     EXPECT(memcmp(again, state, sizeof state) == 0);
 }
 
+/* SHA-256 counts bits in 64 bits. */
+TEST("crypto: a state is of less than 2^61 bytes")
+{
+    static const struct {
+        enum digest_alg alg;
+        size_t n;
+        char magic[5];
+    } cases[] = {{DIGEST_SHA256, 108, "sha\x03"}, {DIGEST_SHA512, 204, "sha\x07"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct digest d;
+        uint8_t state[DIGEST_STATE_MAX] = {0}, again[DIGEST_STATE_MAX];
+        size_t n = cases[i].n;
+        memcpy(state, cases[i].magic, 4);
+        state[n - 8] = 0x1f;
+        EXPECT_EQ(digest_import(&d, cases[i].alg, state, n), 0);
+        EXPECT_EQ(digest_export(&d, again), n);
+        EXPECT(memcmp(again, state, n) == 0);
+        state[n - 8] = 0x20;
+        EXPECT_EQ(digest_import(&d, cases[i].alg, state, n), E_INVALID);
+    }
+}
+
 TEST("crypto: HMAC gives the known answers")
 {
     uint8_t key[20], out[DIGEST_MAX];

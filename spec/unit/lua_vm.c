@@ -204,6 +204,10 @@ TEST("lua: JSON makes the round trip")
         {"local j = require('tidegate').json "
          "assert(j.encode(9007199254740991) == '9007199254740991')",
          NULL},
+        {"local j = require('tidegate').json for _, n in ipairs { 0.1 + 0.2, 1 / 3, "
+         "1.7976931348623157e308, -5e-324, 2^53 + 2, 123456789.12345678 } do "
+         "assert(j.decode(j.encode { n })[1] == n, n) end",
+         NULL},
     };
     RUN_ALL(cases);
 }
