@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECEIVE_SIZE (64L * 1024)
+#define RECEIVE_SIZE (128L * 1024)
 #define SEND_SIZE (256L * 1024)
 
 /* Framing, and what speaks to the next hop alone, are not the caller's. */
@@ -111,7 +111,7 @@ static bool set_calls(struct transfer *t)
     CURL *e = t->easy;
     bool good = true;
     SET(CURLOPT_PRIVATE, t);
-    SET(CURLOPT_ERRORBUFFER, t->cause);
+    SET(CURLOPT_ERRORBUFFER, t->error);
     SET(CURLOPT_HEADERFUNCTION, answer_line);
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, download_write);

@@ -16,7 +16,8 @@ static bool is_web(const char *scheme)
 static char *part(const struct curl_calls *curl, CURLU *u, CURLUPart what)
 {
     char *text = NULL;
-    return curl->url_get(u, what, &text, CURLU_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
+    unsigned flags = what == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0;
+    return curl->url_get(u, what, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
 bool target_is_valid(const struct curl_calls *curl, const char *url)
@@ -52,6 +53,8 @@ char *target_origin(const struct curl_calls *curl, const char *url)
 
 char *target_next(const struct curl_calls *curl, const char *url, struct span location)
 {
+    if (location.n == 0)
+        return NULL;
     char *next = NULL, *text = xmemdup(location.p, location.n);
     CURLU *u = curl->url();
     if (u && curl->url_set(u, CURLUPART_URL, url, URL_FLAGS) == CURLUE_OK &&

@@ -44,8 +44,7 @@ void transfer_fail(struct transfer *t, int rc, const char *cause)
 {
     if (t->rc == 0) {
         t->rc = rc;
-        if (cause)
-            snprintf(t->cause, sizeof t->cause, "%s", cause);
+        snprintf(t->cause, sizeof t->cause, "%s", cause);
     }
     transfer_kick(t);
 }
@@ -55,8 +54,6 @@ static int code_of(CURLcode code)
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return E_LATE;
-    case CURLE_URL_MALFORMAT:
-        return E_INVALID;
     case CURLE_SSL_CACERT_BADFILE:
         return E_IO;
     default:
@@ -69,9 +66,11 @@ void transfer_over(struct transfer *t, CURLcode code)
     CHECK(t, TRANSFER_MAGIC);
     t->over = true;
     timer_clear(&t->timer);
-    if (code != CURLE_OK && !t->next)
+    if (code != CURLE_OK && !t->next) /* a redirect's body does not matter */
         transfer_fail(t, code_of(code),
-                      t->cause[0] ? NULL : t->curl->easy_strerror(code));
+                      t->error[0] ? t->error : t->curl->easy_strerror(code));
+    else if (!t->headed) /* libcurl is content with half a line */
+        transfer_fail(t, E_UPSTREAM, "the answer ends within its head");
     transfer_kick(t);
 }
 
@@ -169,7 +168,7 @@ static void hop(struct transfer *t)
     t->download.got = 0;
     t->stranger |= stranger; /* not even when it leads back */
     answer_init(t);
-    t->cause[0] = '\0';
+    t->error[0] = '\0';
     if (easy_redirect(t, t->stranger) == 0)
         attach(t);
     else

@@ -70,7 +70,8 @@ struct transfer {
     bool added; /* to the multi handle */
     bool over;  /* libcurl has no more to say */
     int rc;     /* the first failure */
-    char cause[CURL_ERROR_SIZE];
+    char cause[FETCH_CAUSE_SIZE];
+    char error[CURL_ERROR_SIZE]; /* libcurl's own words */
     struct curl_slist *lines;
     char *url;       /* of this hop */
     char *next;      /* where the redirect goes that is being read, or NULL */
@@ -98,7 +99,7 @@ struct client *client_get(struct worker *w, const char **why);
 int client_close(void *arg, curl_socket_t fd);
 
 /* transfer.c */
-/* Notes a failure, if it is the first one, and has transfer_run called. cause may be NULL. */
+/* Notes a failure, if it is the first one, and has transfer_run called. */
 void transfer_fail(struct transfer *t, int rc, const char *cause);
 /* Has transfer_run called from the run queue. */
 void transfer_kick(struct transfer *t);

@@ -121,6 +121,11 @@ static void toy_source_cancel(struct source *s)
     cut_short(&t->answer);
 }
 
+static void toy_close(struct source *s)
+{
+    CONTAINER(s, struct toy_source, source)->closes++;
+}
+
 static void give_source(struct toy_answer *a)
 {
     source_answer(&CONTAINER(a, struct toy_source, answer)->source, a->value);
@@ -130,9 +135,12 @@ void toy_source_init(struct toy_source *s, uint64_t total, bool known, bool awai
                      enum toy_pace pace, uint64_t seed)
 {
     static const struct source_ops plain = {
-        .name = "toy", .pull = toy_pull, .cancel = toy_source_cancel};
-    static const struct source_ops awaiting = {
-        .name = "toy", .pull = toy_pull, .await = toy_await, .cancel = toy_source_cancel};
+        .name = "toy", .pull = toy_pull, .cancel = toy_source_cancel, .close = toy_close};
+    static const struct source_ops awaiting = {.name = "toy",
+                                               .pull = toy_pull,
+                                               .await = toy_await,
+                                               .cancel = toy_source_cancel,
+                                               .close = toy_close};
     *s = (struct toy_source){.bytes = pattern, .total = total, .fail_at = TOY_NO_STEP};
     source_init(&s->source, awaits ? &awaiting : &plain, known ? total : SIZE_UNKNOWN);
     answer_init(&s->answer, pace, seed, give_source);

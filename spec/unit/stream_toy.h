@@ -34,7 +34,7 @@ struct toy_source {
     uint64_t total, at;
     size_t most; /* bytes a pull; 0: as many as asked for */
     int fail_at; /* number of the pull that fails with E_IO */
-    int pulls, awaits, cancels;
+    int pulls, awaits, cancels, closes;
     bool awaiting, ended;
 };
 
