@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static void generation_free(struct generation *g)
     gate_config_fini(&g->config);
     free(g->tenures);
     free(g);
+    malloc_trim(0); /* a generation is megabytes, in small pieces */
 }
 
 static void on_enter(struct call *c)
