@@ -129,14 +129,13 @@ static void read_options(lua_State *L, struct http_wait *w)
 }
 
 /* Nil, a string, or a stream, which is given away. */
-static void read_body(lua_State *L, struct fetch *f, struct hold *body)
+static void read_body(lua_State *L, struct fetch *f, struct stream_hold *body)
 {
     f->has_body = !lua_isnil(L, 4);
     if (body) {
-        struct stream_hold *s = CONTAINER(body, struct stream_hold, hold);
-        f->source = s->source;
-        s->source = NULL;
-        hold_release(body);
+        f->source = body->source;
+        body->source = NULL;
+        hold_release(&body->hold);
     } else if (f->has_body) {
         f->bytes.p = lua_tolstring(L, 4, &f->bytes.n);
     }
@@ -150,12 +149,12 @@ static int l_http(lua_State *L)
                                           http_drop};
     struct task *t = task_may_wait(L, kind.name);
     const char *method = luaL_checkstring(L, 1), *url = luaL_checkstring(L, 2);
-    struct hold *body = NULL;
+    struct stream_hold *body = NULL;
     lua_settop(L, 5);
     check_headers(L, 3);
     luaL_checktype(L, 5, LUA_TTABLE);
     if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
-        body = box_check(L, 4, &stream_kind);
+        body = stream_at(L, 4);
     if (lua_objlen(L, 2) != strlen(url))
         return task_refuse(t, E_INVALID);
     struct http_wait *w = task_room(t, sizeof *w);
