@@ -41,6 +41,13 @@ static void spring_pull(struct source *s, uint8_t *buf, size_t cap)
     source_answer(s, (ssize_t)n);
 }
 
+static void spring_await(struct source *s)
+{
+    struct spring *p = CONTAINER(s, struct spring, source);
+    if (p->left || !p->dries)
+        source_answer(s, 1);
+}
+
 static void spring_cancel(struct source *s)
 {
     if (CONTAINER(s, struct spring, source)->dries)
@@ -56,6 +63,7 @@ static struct source *spring_new(uint64_t left, uint64_t size, bool dries)
 {
     static const struct source_ops ops = {.name = "spring",
                                           .pull = spring_pull,
+                                          .await = spring_await,
                                           .cancel = spring_cancel,
                                           .close = spring_close};
     struct spring *p = xalloc(sizeof *p);
