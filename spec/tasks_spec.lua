@@ -182,6 +182,10 @@ describe("gate.after", function()
 end)
 
 describe("gate.every", function()
+  local LATE = [[
+      gate.every("10ms", "late", function() seen:incr "late" while true do end end)
+  ]]
+
   it("runs a job in each worker, or in one at a time", function()
     local g = gateway.start { script = script([[
       local running = 0
@@ -200,16 +204,17 @@ describe("gate.every", function()
         seen:incr "one"
       end)
       gate.every("10ms", "broken", function() seen:incr "broken" error "the job's mistake" end)
-      gate.every("10ms", "late", function() seen:incr "late" while true do end end)
-    ]], 3) }
+    ]] .. (tool.watchdog_works and LATE or ""), 3) }
     becomes(g, "each", at_least(9))
     becomes(g, "one", at_least(4))
     becomes(g, "broken", at_least(3))
-    becomes(g, "late", at_least(2))
     assert.equal("nil", g:request("GET", "/seen/most-2").body)
     assert.equal("nil", g:request("GET", "/seen/overlapped").body)
     assert.truthy(g:logged "the job's mistake.-stack traceback.-job=broken")
-    assert.truthy(g:logged "job failed.-ran longer than.-job=late")
+    if tool.watchdog_works then
+      becomes(g, "late", at_least(2))
+      assert.truthy(g:logged "job failed.-ran longer than.-job=late")
+    end
     g:stop()
   end)
 

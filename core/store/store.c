@@ -172,11 +172,8 @@ int store_begin_all(char **why)
     int rc = 0;
     while (rc == 0 && (s = next_idle()) != NULL) {
         rc = s->kind->begin(s, why);
-        if (rc == 0) {
-            pthread_mutex_lock(&lock);
+        if (rc == 0)
             s->begun = true;
-            pthread_mutex_unlock(&lock);
-        }
         store_unref(s);
     }
     return rc;

@@ -26,6 +26,8 @@
 #include "loop/loop.h"
 #include "stream/stream.h"
 
+#include <stdatomic.h>
+
 #define STORE_MAGIC 0x57083000U
 #define OP_MAGIC 0x09E2A700U
 
@@ -219,7 +221,7 @@ struct store {
     char *id; /* "fs:/srv/data": kind and canonical options without secrets, for logs */
     char *options; /* all of them, canonical: what it is interned by; never logged */
     unsigned refs;
-    bool begun;
+    atomic_bool begun; /* set once what begin made can be used */
     struct store *next;
 };
 

@@ -136,3 +136,40 @@ TEST("store mem: a delay takes its time and can be cancelled")
     op_fini(&op);
     rig_close(&r);
 }
+
+static struct op early;
+
+static void ask_again(struct call *c)
+{
+    (void)c;
+    op_start(&early);
+}
+
+static void early_done(struct op *op)
+{
+    static struct call again = {.fn = ask_again};
+    if (op->rc == E_BUSY)
+        worker_defer(op->worker, &again);
+    else
+        worker_stop(op->worker);
+}
+
+TEST("store: an operation may start while its store begins")
+{
+    struct call first = {.fn = ask_again};
+    struct worker *w = worker_new("spec");
+    struct store *s;
+    char *why = NULL;
+    kinds_add(&mem_kind);
+    EXPECT_EQ(store_get("mem", OPTIONS({"name", "early"}), 1, &s, &why), 0);
+    op_init(&early, s, OP_stat, early_done);
+    early.key = "absent";
+    worker_post(w, &first);
+    EXPECT_EQ(worker_start(w, NULL, NULL, NULL), 0);
+    EXPECT_EQ(store_begin_all(&why), 0);
+    worker_join(w);
+    EXPECT_EQ(early.rc, E_NOT_FOUND);
+    op_fini(&early);
+    store_unref(s);
+    worker_free(w);
+}
