@@ -105,7 +105,10 @@ int pool_start(unsigned threads)
     pool.cpu = lane_new("cpu", cores < 1             ? 1
                                : cores > THREADS_MAX ? THREADS_MAX
                                                      : (unsigned)cores);
-    sigfillset(&all); /* signals are for the main thread */
+    /* Signals to the process are for the main thread. SIGURG is sent to single threads, to
+     * end what a job runs there for too long (a script that is being loaded). */
+    sigfillset(&all);
+    sigdelset(&all, SIGURG);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     while (!error && pool.threads < threads) {
         error = pthread_create(&pool.ids[pool.threads], NULL, thread_main, NULL);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/job.h"
 
 #include <lauxlib.h>
 #include <signal.h>
@@ -170,6 +171,31 @@ static int push_signal(lua_State *L, struct task *t)
         return lua_error(L);
     lua_pushcfunction(L, l_signal);
     return 2;
+}
+
+struct loading {
+    struct job job;
+    int rc;
+    char *why;
+};
+
+static void load_in_job(struct job *job)
+{
+    struct loading *l = CONTAINER(job, struct loading, job);
+    struct vm *vm = vm_make();
+    l->rc = vm_run_text(vm, SPAN_LIT("\nwhile true do end"), "@load.lua", &l->why);
+    vm_free(vm);
+}
+
+TEST("lua watchdog: a script that is loaded by a job is stopped, too")
+{
+    struct loading l = {.job = {.work = load_in_job}};
+    EXPECT_EQ(pool_start(1), 0);
+    if (SIGNALS_COME)
+        job_submit(lane_cpu(), &l.job);
+    pool_stop();
+    EXPECT(!SIGNALS_COME || (l.rc == E_INVALID && strstr(l.why, "load.lua:2: ")));
+    free(l.why);
 }
 
 TEST("lua watchdog: a signal that condemns no slice does nothing")
