@@ -34,6 +34,7 @@ $(BUILD)/tidegate: $(MAIN_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(LINK)
 
 # every C unit case in one program: `build/unit --list`, `build/unit --run NAME`
+$(BUILD)/unit: LDLIBS += -lssl
 $(BUILD)/unit: $(UNIT_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(LINK)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libcurl shows the lines of a head one by one: those of every 1xx answer, of the final one,
- * and the trailers behind a chunked body. Only the final head is kept.
+ * libcurl shows the lines of a head one by one: those of every 1xx answer, of the final
+ * one, and the trailers behind a chunked body. Only the final head is kept.
  */
 #include "http/transfer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libcurl's multi interface on a worker's loop. Each socket it names gets an event, its one
- * timeout a timer. Its warnings (CURLMOPT_SOCKETFUNCTION, CURLMOPT_TIMERFUNCTION, and
+ * libcurl's multi interface on a worker's loop. Each socket it names gets an event, its
+ * one timeout a timer. Its warnings (CURLMOPT_SOCKETFUNCTION, CURLMOPT_TIMERFUNCTION, and
  * issue 6237, where the removal comes after the close) are why an event goes away at once
  * with its socket, and why the timer's callback never calls libcurl.
  */

@@ -5,11 +5,11 @@
  * runs exactly once, from the run queue of the worker that started it, never inside the
  * starting call.
  *
- *   fetch_init -> fetch_start -> done, with the head of the answer and its body as a source
+ *   fetch_init -> fetch_start -> done: the answer's head, and its body as a source
  *
- * The body is read with backpressure: what nobody pulls stays in the socket and in at most
- * one receive buffer. Closing it early drops the connection; one that was read to its end
- * keeps the connection for the next request.
+ * The body is read with backpressure: what nobody pulls stays in the socket and in at
+ * most one receive buffer. Closing it early drops the connection; one that was read to
+ * its end keeps the connection for the next request.
  *
  * The request's body has left, or was given up, when done runs: its source is closed by
  * then. An answer of 300 or more that comes early ends the sending; an earlier one waits.
@@ -37,7 +37,7 @@ struct fetch {
     unsigned magic;
     void (*done)(struct fetch *f);
 
-    /* The request. What is pointed to is lent until done, but for source, which is taken. */
+    /* The request. What is pointed to is lent until done; only source is taken. */
     const char *method; /* "GET" */
     const char *url;
     const struct http_header *headers;
@@ -51,14 +51,16 @@ struct fetch {
     uint64_t stall;        /* ns, waiting for the other side without a byte moving */
     uint64_t whole;        /* ns, from the start to the last byte of the answer's body */
     uint64_t limit;        /* bytes of the answer's body; SIZE_UNKNOWN for none */
-    /* Redirects to follow, of a GET or HEAD without a body. One that cannot be followed is
-     * the answer: one too many, one from https to http, one to another scheme. To another
-     * scheme, host or port only headers go along that are known to hold no credentials. */
+    /* Redirects to follow, of a GET or HEAD without a body. One that cannot be followed
+     * is the answer: one too many, one from https to http, one to another scheme. To
+     * another scheme, host or port only headers go along that are known to hold no
+     * credentials. */
     unsigned follow;
 
-    /* The outcome. 0, E_UPSTREAM, E_LATE, E_CANCELLED, E_INVALID (the request cannot be
-     * sent), E_UNSUPPORTED (there is no libcurl), E_IO (the CA file), or what the request's
-     * source failed with. */
+    /* The outcome. 0, E_UPSTREAM, E_LATE, E_TOO_LARGE (a size past the limit),
+     * E_CANCELLED, E_INVALID (the request cannot be sent), E_UNSUPPORTED (there is no
+     * libcurl), E_IO (the CA file), or what the request's source failed with. The body
+     * then fails with the first four of them. */
     int rc;
     char cause[FETCH_CAUSE_SIZE]; /* why, for the operator: may name addresses */
     /* Of a success. The spans live until the body is closed. */

@@ -42,9 +42,9 @@ struct curl_calls {
 #undef X
 };
 
-/* Fills out from a library. 0, or E_UNSUPPORTED with the reason in why: it is missing, lacks
- * a function, is older than 7.87 or would look names up in the calling thread. Blocks;
- * what was loaded stays. */
+/* Fills out from a library. 0, or E_UNSUPPORTED with the reason in why: it is missing,
+ * lacks a function, is older than 7.87 or would look names up in the calling thread.
+ * Blocks; what was loaded stays. */
 int curl_load(const char *library, struct curl_calls *out, char *why, size_t why_n);
 
 /* The process's own, loaded by the first call, which blocks for some milliseconds; any

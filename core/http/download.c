@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The answer's body. A pull's buffer is filled straight from libcurl's. What does not fit
- * makes libcurl pause; it keeps the block and shows all of it again, so `skip` says how much
- * of it was taken. A pull is answered one round of the loop after the first byte, when
- * whatever the socket had is in its buffer: large pieces from a fast server, small ones at
- * once from a slow one.
+ * makes libcurl pause; it keeps the block and shows all of it again, so `skip` says how
+ * much of it was taken. A pull is answered one round of the loop after the first byte,
+ * when whatever the socket had is in its buffer: large pieces from a fast server, small
+ * ones at once from a slow one.
  */
 #include "http/transfer.h"
 
@@ -32,7 +32,7 @@ size_t download_write(char *p, size_t size, size_t n, void *arg)
     d->filled += take;
     d->got += take;
     if (d->got > d->limit) {
-        transfer_fail(t, E_UPSTREAM, "the answer's body is larger than the limit");
+        transfer_fail(t, E_TOO_LARGE, "the answer's body is larger than the limit");
         return 0;
     }
     t->recv_paused = d->skip + take < n;

@@ -49,8 +49,8 @@ static void add_line(struct transfer *t, char *line)
     free(line);
 }
 
-/* "Name:" would remove a header, "Name;" sends an empty one; an Expect of ours would cost a
- * second of waiting with servers that do not know it. */
+/* "Name:" would remove a header, "Name;" sends an empty one; an Expect of ours would cost
+ * a second of waiting with servers that do not know it. */
 static void make_lines(struct transfer *t, bool stranger)
 {
     const struct fetch *f = t->fetch;

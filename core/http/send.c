@@ -102,21 +102,15 @@ static uint64_t part_size(const struct exchange *x)
     return x->n_ranges > 1 ? x->ranges[x->part].n : x->size;
 }
 
-/* May the source have nothing to say for long? Then a client that has left is noticed here,
- * not by sending to it. */
-static bool may_be_silent(const struct exchange *x)
-{
-    return x->size == SIZE_UNKNOWN || x->reply.source->ops->await != NULL;
-}
-
-/* Why the reply must end now, or 0. */
+/* Why the reply must end now, or 0. A source may have nothing to say for long: then a
+ * client that has left is noticed here, not by sending to it. */
 static int cut_reason(const struct session *s)
 {
     if (s->aborted)
         return E_CANCELLED;
     if (s->conn.late)
         return E_STALLED;
-    return s->conn.closed && !s->x->out.busy && may_be_silent(s->x) ? E_GONE : 0;
+    return s->conn.closed && !s->x->out.busy ? E_GONE : 0;
 }
 
 enum next step_pipe(struct session *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request on its way. Whatever happens is noted where it happens; what follows from it
- * is decided in transfer_run alone.
+ * One request on its way. Whatever happens is noted where it happens; what follows from
+ * it is decided in transfer_run alone.
  */
 #include "http/transfer.h"
 
@@ -131,9 +131,21 @@ static void log_failure(const struct transfer *t)
     free(origin);
 }
 
+static void succeed(struct transfer *t, struct fetch *f, uint64_t size)
+{
+    download_open(t, size);
+    f->status = t->status;
+    f->answer = t->fields;
+    f->n_answer = t->n_fields;
+    f->body = &t->download.source;
+}
+
 static void hand_over(struct transfer *t)
 {
     struct fetch *f = t->fetch;
+    uint64_t size = t->rc ? 0 : answer_size(t, strcmp(f->method, "HEAD") == 0);
+    if (size != SIZE_UNKNOWN && size > t->download.limit)
+        transfer_fail(t, E_TOO_LARGE, "the answer's body is larger than the limit");
     f->rc = t->rc;
     f->transfer = NULL;
     t->fetch = NULL;
@@ -142,12 +154,7 @@ static void hand_over(struct transfer *t)
         snprintf(f->cause, sizeof f->cause, "%s", t->cause);
         transfer_free(t);
     } else {
-        bool is_head = strcmp(f->method, "HEAD") == 0;
-        download_open(t, answer_size(t, is_head));
-        f->status = t->status;
-        f->answer = t->fields;
-        f->n_answer = t->n_fields;
-        f->body = &t->download.source;
+        succeed(t, f, size);
     }
     f->done(f);
 }

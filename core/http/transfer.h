@@ -139,8 +139,8 @@ uint64_t answer_size(const struct transfer *t, bool is_head);
 
 /* upload.c */
 void upload_start(struct transfer *t);
-/* Goes on as far as it can. True when nothing of it is under way any more: it has left, or
- * was cut short because `stop` said so. */
+/* Goes on as far as it can. True when nothing of it is under way any more: it has left,
+ * or was cut short because `stop` said so. */
 bool upload_run(struct transfer *t, bool stop);
 size_t upload_read(char *p, size_t size, size_t n, void *arg);
 int upload_seek(void *arg, curl_off_t offset, int origin);

@@ -141,8 +141,8 @@ static void read_body(lua_State *L, struct fetch *f, struct stream_hold *body)
     }
 }
 
-/* core.http(method, url, { name, value, … }, body, { connect, stall, timeout, follow, limit
- * [, ca] [, proxy] }) → status, { name = value }, stream, size or nil */
+/* core.http(method, url, { name, value, … }, body, { connect, stall, timeout, follow,
+ * limit [, ca] [, proxy] }) → status, { name = value }, stream, size or nil */
 static int l_http(lua_State *L)
 {
     static const struct wait_kind kind = {"gate.http", http_result, http_cancel,

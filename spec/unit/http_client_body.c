@@ -149,8 +149,8 @@ TEST("http client: stalls, deadlines and limits end a body")
     } cases[] = {
         {"/drip", 50 * NS_PER_MS, 20 * NS_PER_S, SIZE_UNKNOWN, E_LATE},
         {"/drip", 20 * NS_PER_S, 50 * NS_PER_MS, SIZE_UNKNOWN, E_LATE},
-        {"/big", 20 * NS_PER_S, 20 * NS_PER_S, ORIGIN_BIG - 1, E_UPSTREAM},
-        {"/stream", 20 * NS_PER_S, 20 * NS_PER_S, ORIGIN_BIG - 1, E_UPSTREAM},
+        {"/big", 20 * NS_PER_S, 20 * NS_PER_S, ORIGIN_BIG - 1, E_TOO_LARGE},
+        {"/stream", 20 * NS_PER_S, 20 * NS_PER_S, ORIGIN_BIG - 1, E_TOO_LARGE},
         {"/big", 20 * NS_PER_S, 20 * NS_PER_S, ORIGIN_BIG, 0},
     };
     origin_start(&o, 0);

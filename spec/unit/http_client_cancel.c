@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A fetch that is cancelled, and a body that is closed, at every stage: done runs once, the
- * connection goes, nothing is left.
+ * A fetch that is cancelled, and a body that is closed, at every stage: done runs once,
+ * the connection goes, nothing is left.
  */
 #include "spec/unit/http_origin.h"
 

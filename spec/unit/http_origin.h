@@ -7,7 +7,7 @@
  *   /hello   "hello", with X-Two sent twice      /echo    the request's body
  *   /show    the request's head as text          /big     ORIGIN_BIG bytes of the pattern
  *   /stream  the same, of unknown size           /short   fewer bytes than announced
- *   /drip    a byte and then no more             /held    nothing, until the client leaves
+ *   /drip    a byte and then no more             /held    nothing, until we leave
  *   /early   413, without reading the body       /to?URL  302 there
  *   /empty   204
  */
