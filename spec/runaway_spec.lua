@@ -50,6 +50,7 @@ local BOMBS = {
     while true do pcall(function() local t = {} for i = 1, 1e9 do t[i] = { i } end end) end]] },
   { "strings", [[ local s = "x" while true do s = s .. s end ]] },
   { "rep", [[ return gate.reply(200, ("x"):rep(1e9)) ]] },
+  { "insert", [[ table.insert({}, -2^31, 1) ]] },
   { "concat", [[
     local t = {}
     for i = 1, 1000 do t[i] = ("x"):rep(1e5) end
