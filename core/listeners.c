@@ -14,23 +14,17 @@ struct listener {
     struct list link;
     struct serving *serving;
     struct acceptor *acceptor;
-    const char *address; /* bound; interned */
-    bool kept;           /* the configuration in question has it */
+    struct front *front; /* for connections; NULL as long as it is fresh */
+    struct front *next;  /* of the configuration in question; NULL: that has it not */
     bool fresh;          /* it is opened for that configuration */
     char wanted[];       /* as configured */
-};
-
-/* Connections name the address that they came in by, for longer than it is open. */
-struct address {
-    struct list link;
-    char text[];
 };
 
 /* A socket on its way from main to a worker. */
 struct handoff {
     struct call call;
     struct crew *crew;
-    const char *listener;
+    struct front *front; /* counted */
     int fd;
     char peer[64];
 };
@@ -39,7 +33,8 @@ static void handoff_arrive(struct call *call)
 {
     struct handoff *h = CONTAINER(call, struct handoff, call);
     worker_load_add(h->crew->worker, -1); /* from here on the connection counts itself */
-    http_server_take(h->crew->http, h->fd, h->peer, h->listener);
+    http_server_take(h->crew->http, h->fd, h->peer, h->front);
+    front_unref(h->front);
     free(h);
 }
 
@@ -54,97 +49,136 @@ static void take(void *arg, int fd, const char *peer)
     struct handoff *h = xalloc(sizeof *h);
     h->call.fn = handoff_arrive;
     h->crew = least;
-    h->listener = l->address;
+    h->front = front_ref(l->front ? l->front : l->next);
     h->fd = fd;
     snprintf(h->peer, sizeof h->peer, "%s", peer);
     worker_load_add(least->worker, 1);
     worker_post(least->worker, &h->call);
 }
 
-static const char *intern(struct serving *s, const char *text)
-{
-    for (struct list *l = s->addresses.next; l != &s->addresses; l = l->next) {
-        struct address *a = CONTAINER(l, struct address, link);
-        if (strcmp(a->text, text) == 0)
-            return a->text;
-    }
-    struct address *a = xalloc(sizeof *a + strlen(text) + 1);
-    strcpy(a->text, text);
-    list_init(&a->link);
-    list_append(&s->addresses, &a->link);
-    return a->text;
-}
-
 static void listener_close(struct listener *l)
 {
     list_remove(&l->link);
     acceptor_close(l->acceptor);
+    front_unref(l->front);
+    front_unref(l->next);
     free(l);
 }
 
-static int listener_open(struct serving *s, const char *wanted, char **why)
+static void lend(struct listener *l, struct front *front)
+{
+    l->next = front_ref(front);
+    front_name(front, acceptor_address(l->acceptor));
+}
+
+static int listener_open(struct serving *s, const char *wanted, struct front *front,
+                         char **why)
 {
     size_t n = strlen(wanted) + 1;
     struct listener *l = xalloc(sizeof *l + n);
     memcpy(l->wanted, wanted, n);
     l->serving = s;
-    l->kept = l->fresh = true;
+    l->fresh = true;
     int rc = acceptor_open(s->main, wanted, take, l, &l->acceptor);
     if (rc) {
         *why = xasprintf("cannot listen on %s: %s", wanted, err_text(rc));
         free(l);
         return rc;
     }
-    l->address = intern(s, acceptor_address(l->acceptor));
+    lend(l, front);
     list_init(&l->link);
     list_append(&s->listeners, &l->link);
     return 0;
 }
 
-/* Closes the listeners whose `kept` or `fresh` is not what it is for those that stay. */
-static void sift(struct serving *s, bool settle)
+static bool keep(struct serving *s, const char *wanted, struct front *front)
+{
+    for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next) {
+        struct listener *it = CONTAINER(l, struct listener, link);
+        if (it->next || strcmp(it->wanted, wanted) != 0)
+            continue;
+        lend(it, front);
+        return true;
+    }
+    return false;
+}
+
+/* The configuration in question is not to be. */
+static void take_back(struct serving *s)
 {
     struct list *next;
     for (struct list *l = s->listeners.next; l != &s->listeners; l = next) {
         struct listener *it = CONTAINER(l, struct listener, link);
         next = l->next;
-        if (settle ? !it->kept : it->fresh)
+        front_unref(it->next);
+        it->next = NULL;
+        if (it->fresh)
             listener_close(it);
     }
 }
 
-static bool keep(struct serving *s, const char *wanted)
+int listeners_prepare(const struct gate_config *config, struct fronts *out, char **why)
 {
-    for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next) {
-        struct listener *it = CONTAINER(l, struct listener, link);
-        if (!it->kept && strcmp(it->wanted, wanted) == 0)
-            return it->kept = true;
+    struct fronts f = {xalloc((config->n_listen + 1) * sizeof *f.list), 0};
+    for (; f.n < config->n_listen; f.n++) {
+        int rc = front_new(&config->listen[f.n], &f.list[f.n], why);
+        if (rc) {
+            listeners_forget(&f);
+            return rc;
+        }
     }
-    return false;
+    *out = f;
+    return 0;
 }
 
-int listeners_open(struct serving *s, const struct gate_config *config, char **why)
+void listeners_forget(struct fronts *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        front_unref(f->list[i]);
+    free(f->list);
+    *f = (struct fronts){NULL, 0};
+}
+
+int listeners_open(struct serving *s, const struct gate_config *config,
+                   const struct fronts *fronts, char **why)
 {
     int rc = 0;
-    for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next)
-        CONTAINER(l, struct listener, link)->kept = false;
-    for (size_t i = 0; rc == 0 && i < config->n_listen; i++)
-        if (!keep(s, config->listen[i]))
-            rc = listener_open(s, config->listen[i], why);
+    for (size_t i = 0; rc == 0 && i < config->n_listen; i++) {
+        const char *wanted = config->listen[i].address;
+        if (!keep(s, wanted, fronts->list[i]))
+            rc = listener_open(s, wanted, fronts->list[i], why);
+    }
     if (rc)
-        sift(s, false);
+        take_back(s);
     return rc;
 }
 
 static char *name_of(const struct listener *l)
 {
-    bool local = strncmp(l->address, "unix:", 5) == 0;
-    return xasprintf("%s%s", local ? "" : "http://", l->address);
+    const char *address = acceptor_address(l->acceptor);
+    bool local = strncmp(address, "unix:", 5) == 0;
+    return xasprintf("%s%s", local ? "" : "http://", address);
+}
+
+static void settle(struct serving *s)
+{
+    struct list *next;
+    for (struct list *l = s->listeners.next; l != &s->listeners; l = next) {
+        struct listener *it = CONTAINER(l, struct listener, link);
+        next = l->next;
+        if (!it->next) {
+            listener_close(it);
+            continue;
+        }
+        front_unref(it->front);
+        it->front = it->next;
+        it->next = NULL;
+    }
 }
 
 void listeners_settle(struct serving *s)
 {
-    sift(s, true);
+    settle(s);
     for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next) {
         struct listener *it = CONTAINER(l, struct listener, link);
         char *name = name_of(it);
@@ -173,9 +207,4 @@ char *listeners_name(struct serving *s, size_t i)
 void listeners_free(struct serving *s)
 {
     listeners_close(s);
-    while (!list_empty(&s->addresses)) {
-        struct address *a = CONTAINER(s->addresses.next, struct address, link);
-        list_remove(&a->link);
-        free(a);
-    }
 }

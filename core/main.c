@@ -42,7 +42,7 @@ static int run_check(char **arguments)
         return 1;
     }
     for (size_t i = 0; i < config.n_listen; i++)
-        printf("listen  %s\n", config.listen[i]);
+        printf("listen  %s\n", config.listen[i].address);
     for (size_t i = 0; i < config.n_stores; i++)
         printf("store   %s\n", config.stores[i]);
     for (size_t i = 0; i < config.n_routes; i++)

@@ -46,6 +46,7 @@ static void generation_free(struct generation *g)
     list_remove(&g->link);
     for (size_t i = 0; i < g->serving->n_crews; i++)
         gate_free(g->tenures[i].gate);
+    listeners_forget(&g->fronts);
     gate_config_fini(&g->config);
     free(g->tenures);
     free(g);
@@ -209,6 +210,7 @@ static void on_entered(struct call *c)
     uint64_t us = (clock_now() - r->began) / NS_PER_US;
     char number[16], ms[32];
     listeners_settle(s);
+    listeners_forget(&g->fronts);
     log_setup(2, g->config.log_level, g->config.log_json);
     snprintf(number, sizeof number, "%u", g->number);
     snprintf(ms, sizeof ms, "%.1f", (double)us / 1e3);
@@ -232,6 +234,8 @@ static void load(struct job *job)
     int rc = gate_look(s->script, &g->config, &r->why);
     if (rc == 0 && (rc = store_begin_all(&r->why)) != 0 && !r->why)
         r->why = xstrdup(err_text(rc));
+    if (rc == 0)
+        rc = listeners_prepare(&g->config, &g->fronts, &r->why);
     for (size_t i = 0; rc == 0 && i < s->n_crews; i++)
         rc = gate_load(s->script, g->config.script_memory, s->crews[i].worker,
                        &g->tenures[i].gate, &r->why);
@@ -244,7 +248,7 @@ static void loaded(struct job *job)
     struct generation *g = r->generation;
     if (!r->why && s->stops)
         r->why = xstrdup("the server is stopping");
-    if (r->why || listeners_open(s, &g->config, &r->why) != 0) {
+    if (r->why || listeners_open(s, &g->config, &g->fronts, &r->why) != 0) {
         fail(r);
         return;
     }

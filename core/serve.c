@@ -222,8 +222,11 @@ static void raise_descriptor_limit(void)
 static int start(struct serving *s)
 {
     struct gate_config config = {.workers = 0};
+    struct fronts fronts = {NULL, 0};
     char *why = NULL;
     int rc = gate_look(s->script, &config, &why);
+    if (rc == 0)
+        rc = listeners_prepare(&config, &fronts, &why);
     if (rc)
         goto out;
     log_setup(2, config.log_level, config.log_json);
@@ -244,11 +247,13 @@ static int start(struct serving *s)
     s->crews = xalloc(s->n_crews * sizeof *s->crews);
     survey_init(s);
     rc = start_crews(s, &config);
-    if (rc)
+    if (rc) {
+        listeners_forget(&fronts);
         return rc; /* the worker said why */
+    }
     rc = store_begin_all(&why);
     if (rc == 0)
-        rc = listeners_open(s, &serving_newest(s)->config, &why);
+        rc = listeners_open(s, &serving_newest(s)->config, &fronts, &why);
     if (rc == 0) {
         start_control(s);
         listeners_settle(s);
@@ -258,6 +263,7 @@ static int start(struct serving *s)
 out:
     if (rc)
         fprintf(stderr, "tidegate: %s\n", why ? why : err_text(rc));
+    listeners_forget(&fronts);
     gate_config_fini(&config);
     free(why);
     return rc;
@@ -300,7 +306,6 @@ int serve(const char *script)
 {
     struct serving s = {.script = script, .began = clock_now()};
     list_init(&s.listeners);
-    list_init(&s.addresses);
     list_init(&s.generations);
     sem_init(&s.ready, 0, 0);
     int rc = start(&s);

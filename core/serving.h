@@ -25,6 +25,12 @@ struct reload;
 struct survey;
 struct json_t;
 
+/* What the listeners of a configuration are like, in its order. */
+struct fronts {
+    struct front **list;
+    size_t n;
+};
+
 /* The script as one load found it: its configuration, and a gate for each worker. It is
  * in use until the last request that began in it has ended. */
 struct generation {
@@ -33,6 +39,7 @@ struct generation {
     unsigned number;
     uint64_t loaded; /* clock_wall() */
     struct gate_config config;
+    struct fronts fronts;   /* until the listeners have them */
     struct tenure *tenures; /* one for each crew */
     size_t entered, left;   /* of them */
 };
@@ -79,7 +86,7 @@ struct serving {
     struct worker *main;
     struct crew *crews;
     size_t n_crews, drained;
-    struct list listeners, addresses;
+    struct list listeners;
     struct list generations; /* in use, the oldest first */
     struct reload *reload;
     struct survey *survey;
@@ -99,9 +106,14 @@ static inline struct generation *serving_newest(struct serving *s)
 void serving_end(struct serving *s);
 
 /* listeners.c */
-/* Opens what the list of addresses has and is not open. On failure nothing has changed,
- * and *why is owned. listeners_settle must follow: it closes what the list has not. */
-int listeners_open(struct serving *s, const struct gate_config *config, char **why);
+/* Makes the fronts of a configuration. Blocks; any thread. On failure *why is owned. */
+int listeners_prepare(const struct gate_config *config, struct fronts *out, char **why);
+void listeners_forget(struct fronts *f);
+/* Opens what the configuration has and is not open. On failure nothing has changed, and
+ * *why is owned. listeners_settle must follow: from then on connections get the new
+ * fronts, and what the configuration has not is closed. Borrows the fronts. */
+int listeners_open(struct serving *s, const struct gate_config *config,
+                   const struct fronts *fronts, char **why);
 void listeners_settle(struct serving *s);
 void listeners_close(struct serving *s);
 /* The i-th address that is open, "http://…" or "unix:…"; an owned text, or NULL. */

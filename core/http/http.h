@@ -8,6 +8,7 @@
  *   chars.h    which byte may stand where: one table for the three
  *   fields.h   Range, If-None-Match, dates, checks of names and values: pure
  *   request.h  one request: head, body source, reply
+ *   front.h    what a listener says about its connections
  *   server.h   connections, keep-alive, limits
  *   client.h   requests to other servers, on libcurl
  */

@@ -25,7 +25,7 @@ struct req {
     struct arena arena;    /* lives until end */
     char id[REQ_ID_SIZE];  /* 16 hex digits, unique enough to find in a log */
     const char *peer;      /* the client's address, for people */
-    const char *listener;  /* the address it came in by, as configured */
+    const char *listener;  /* the address it came in by */
     uint64_t began;        /* clock_now() */
     void *owner;           /* the handler's own */
 

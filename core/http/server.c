@@ -79,13 +79,13 @@ struct http_server *http_server_new(struct worker *w, const struct http_limits *
 }
 
 void http_server_take(struct http_server *s, int fd, const char *peer,
-                      const char *listener)
+                      struct front *front)
 {
     if (s->draining) {
         close(fd);
         return;
     }
-    struct session *c = session_open(s, fd, peer, listener);
+    struct session *c = session_open(s, fd, peer, front);
     if (!c)
         return;
     list_append(&s->sessions, &c->link);

@@ -7,6 +7,7 @@
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
+#include "http/front.h"
 #include "http/request.h"
 
 /* Times in ns. Each is a bound on one wait; every wait of a connection has one. */
@@ -27,9 +28,9 @@ struct http_server *http_server_new(struct worker *w, const struct http_limits *
  * limits. A request that has begun keeps its handler to its end. */
 void http_server_use(struct http_server *s, const struct http_limits *limits,
                      const struct http_handler *handler);
-/* Gives it a connected socket, on its worker. Takes fd; listener is borrowed for good. */
+/* Gives it a connected socket, on its worker. Takes fd; the connection counts front. */
 void http_server_take(struct http_server *s, int fd, const char *peer,
-                      const char *listener);
+                      struct front *front);
 /* No new requests: idle connections close now, others after their reply. drained(arg) is
  * called once, from the run queue, when none is left. */
 void http_server_drain(struct http_server *s, void (*drained)(void *), void *arg);

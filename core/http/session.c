@@ -29,7 +29,7 @@ static struct exchange *exchange_open(struct session *s)
     q->worker = s->server->worker;
     arena_init(&q->arena);
     q->peer = s->conn.peer;
-    q->listener = s->listener;
+    q->listener = s->front->address;
     q->owner = NULL;
     q->status = 0;
     q->bytes_in = q->bytes_out = 0;
@@ -274,6 +274,7 @@ static void session_close(struct session *s)
         exchange_close(s);
     give_buffer_back(s);
     server_forget(s);
+    front_unref(s->front);
     POISON(s);
     free(s);
 }
@@ -314,7 +315,7 @@ void session_kick(struct session *s)
 }
 
 struct session *session_open(struct http_server *server, int fd, const char *peer,
-                             const char *listener)
+                             struct front *front)
 {
     struct session *s = xalloc(sizeof *s);
     if (conn_init(&s->conn, server->worker, fd, peer, on_wake) != 0) {
@@ -323,7 +324,7 @@ struct session *session_open(struct http_server *server, int fd, const char *pee
     }
     s->magic = SESSION_MAGIC;
     s->server = server;
-    s->listener = listener;
+    s->front = front_ref(front);
     s->call.fn = on_call;
     list_init(&s->link);
     conn_deadline(&s->conn, worker_now(server->worker) + server->limits.idle);

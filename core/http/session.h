@@ -107,7 +107,7 @@ struct session {
     struct conn conn;
     struct list link; /* in the server's list */
     struct http_server *server;
-    const char *listener;
+    struct front *front; /* counted */
     struct call call;
     enum step step;
     bool running, aborted;
@@ -150,7 +150,7 @@ void server_forget(struct session *s);
 
 /* session.c */
 struct session *session_open(struct http_server *server, int fd, const char *peer,
-                             const char *listener);
+                             struct front *front);
 void session_run(struct session *s);
 /* Has session_run called from the run queue. */
 void session_kick(struct session *s);

@@ -75,6 +75,34 @@ static void take_stores(struct vm *vm, struct gate_config *c)
     vm->n_stores = 0;
 }
 
+static char *text_of(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    const char *text = lua_tostring(L, -1);
+    char *copy = text ? xstrdup(text) : NULL;
+    lua_pop(L, 1);
+    return copy;
+}
+
+/* One listener, from the table on top of the stack. */
+static void read_front(lua_State *L, struct front_options *o)
+{
+    o->address = text_of(L, "address");
+}
+
+static void read_listen(lua_State *L, struct gate_config *c)
+{
+    lua_getfield(L, -1, "listen");
+    c->n_listen = lua_objlen(L, -1);
+    c->listen = xalloc((c->n_listen + 1) * sizeof *c->listen);
+    for (size_t i = 0; i < c->n_listen; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        read_front(L, &c->listen[i]);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 /* The library has checked every value; here they only change their form. */
 static int read_config(lua_State *L)
 {
@@ -84,9 +112,7 @@ static int read_config(lua_State *L)
         return luaL_error(L, "the script does not call gate.serve");
     c->routes = list_at(L, lua_gettop(L), &c->n_routes);
     lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.config");
-    lua_getfield(L, -1, "listen");
-    c->listen = list_at(L, lua_gettop(L), &c->n_listen);
-    lua_pop(L, 1);
+    read_listen(L, c);
     c->workers = (unsigned)number_of(L, "workers");
     c->io_threads = (unsigned)number_of(L, "io_threads");
     c->limits.head = number_of(L, "head");
@@ -134,7 +160,9 @@ static void free_list(char **list, size_t n)
 
 void gate_config_fini(struct gate_config *c)
 {
-    free_list(c->listen, c->n_listen);
+    for (size_t i = 0; i < c->n_listen; i++)
+        front_options_fini(&c->listen[i]);
+    free(c->listen);
     free_list(c->routes, c->n_routes);
     free_list(c->stores, c->n_stores);
     for (size_t i = 0; i < c->n_held; i++)

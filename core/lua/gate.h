@@ -26,7 +26,7 @@ struct store;
 
 /* What a script's first run declares; plain data, owned. */
 struct gate_config {
-    char **listen;
+    struct front_options *listen;
     size_t n_listen;
     unsigned workers;    /* 0: as many as cores */
     unsigned io_threads; /* 1 to 64 */

@@ -3,6 +3,7 @@
 -- gate.config: plain data about the process, declared before anything else.
 local check = require("tidegate.check").check
 local core = require "tidegate.core"
+local listen = require "tidegate.listen"
 
 local M = {}
 
@@ -69,20 +70,13 @@ function M.config(options)
   if closed then
     error("gate.config: must be the first call, and made once", 2)
   end
-  if type(o.listen) == "string" then
-    o.listen = { o.listen }
-  end
-  local valid = type(o.listen) == "table" and #o.listen > 0
-  for _, address in ipairs(valid and o.listen or {}) do
-    valid = valid and type(address) == "string"
-  end
-  if not valid then
-    error("gate.config: 'listen' must be an address or a list of them", 2)
-  end
+  o.listen = listen.read(o.listen, 2)
   closed = true
   declare(o)
 end
 
-declare(check({}, CONFIG, "gate.config"))
+local unsaid = check({}, CONFIG, "gate.config")
+unsaid.listen = listen.read(unsaid.listen, 1)
+declare(unsaid)
 
 return M

@@ -193,7 +193,7 @@ static void take(void *arg, int fd, const char *peer)
 {
     struct origin *o = arg;
     atomic_fetch_add(&o->connections, 1);
-    http_server_take(o->server, fd, peer, "here");
+    http_server_take(o->server, fd, peer, o->front);
 }
 
 static void setup(void *arg)
@@ -220,6 +220,7 @@ void origin_start(struct origin *o, uint64_t stall)
     log_setup(-1, LOG_ERROR, false);
     o->limits = (struct http_limits){wait, wait, stall ? stall : wait, wait};
     sem_init(&o->ready, 0, 0);
+    EXPECT_EQ(front_new(&(struct front_options){NULL}, &o->front, NULL), 0);
     bufpool_start(16u << 20, 0);
     EXPECT_EQ(pool_start(2), 0);
     trials = worker_new("trials");
@@ -258,6 +259,7 @@ void origin_stop(struct origin *o)
     pool_stop();
     worker_free(o->worker);
     worker_free(trials);
+    front_unref(o->front);
     EXPECT_EQ(bufpool_used(NULL), 0);
     bufpool_stop();
 }

@@ -30,6 +30,7 @@ struct origin {
     struct http_server *server;
     struct acceptor *acceptor;
     struct http_limits limits;
+    struct front *front;
     char base[64]; /* "http://127.0.0.1:4711" */
     atomic_int connections, requests, gone;
     atomic_uint_fast64_t given; /* bytes that the sources of answers gave */

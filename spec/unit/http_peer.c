@@ -199,7 +199,7 @@ static size_t send_errand(void (*run)(struct errand *), int fd)
 
 static void give(struct errand *e)
 {
-    http_server_take(peer->server, e->fd, "peer", "here");
+    http_server_take(peer->server, e->fd, "peer", peer->front);
 }
 
 static void count(struct errand *e)
@@ -274,6 +274,7 @@ void peer_start(struct peer *p, struct http_limits limits)
     snprintf(p->big, sizeof p->big, "%s/f", unit_tmpdir());
     int fd = open(p->big, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     EXPECT(write(fd, DIGITS, 10) == 10 && close(fd) == 0);
+    EXPECT_EQ(front_new(&(struct front_options){NULL}, &p->front, NULL), 0);
     bufpool_start((size_t)PEER_BUFFERS * BUF_SIZE, 0);
     EXPECT_EQ(pool_start(2), 0);
     p->worker = worker_new("http");
@@ -320,6 +321,7 @@ void peer_stop(struct peer *p)
     pool_stop();
     worker_free(p->worker);
     bufpool_stop();
+    front_unref(p->front);
 }
 
 int peer_connect(struct peer *p)

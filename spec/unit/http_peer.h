@@ -30,6 +30,7 @@ struct peer {
     struct worker *worker;
     struct http_server *server;
     struct http_limits limits;
+    struct front *front;
     sem_t began, gone, ended, drained, called;
     int rc; /* of the last body, then of the last end */
     int body_rc;

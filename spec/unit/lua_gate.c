@@ -37,6 +37,7 @@ struct rig {
     struct worker *worker;
     struct gate *gate;
     struct http_server *server;
+    struct front *front;
     size_t busy; /* at the end */
     struct call give, drain;
     int fd;
@@ -76,6 +77,7 @@ static void rig_start(struct rig *r)
     write_script(r->path, script);
     kinds_add(&mem_kind);
     EXPECT_EQ(gate_look(r->path, &r->config, &why), 0);
+    EXPECT_EQ(front_new(&r->config.listen[0], &r->front, &why), 0);
     log_setup(-1, LOG_ERROR, false);
     bufpool_start(16u << 20, 0);
     EXPECT_EQ(pool_start(2), 0);
@@ -107,13 +109,14 @@ static void rig_stop(struct rig *r)
     pool_stop();
     worker_free(r->worker);
     bufpool_stop();
+    front_unref(r->front);
     gate_config_fini(&r->config);
 }
 
 static void give(struct call *c)
 {
     struct rig *r = CONTAINER(c, struct rig, give);
-    http_server_take(r->server, r->fd, "peer", "listener");
+    http_server_take(r->server, r->fd, "peer", r->front);
     sem_post(&r->given);
 }
 
@@ -227,7 +230,7 @@ TEST("lua gate: looking at a script tells its configuration")
     kinds_add(&mem_kind);
     EXPECT_EQ(gate_look(path, &c, &why), 0);
     EXPECT_EQ(c.n_listen, 2);
-    EXPECT_STR(c.listen[1], "unix:/x");
+    EXPECT_STR(c.listen[1].address, "unix:/x");
     EXPECT_EQ(c.workers, 3);
     EXPECT_EQ(c.io_threads, 8);
     EXPECT_EQ(c.limits.idle, 120 * S);
