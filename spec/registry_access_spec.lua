@@ -41,6 +41,8 @@ describe("access", function()
       { "DELETE", "a/blobs/uploads/x", "push,a,-,ann" },
       { "PUT", "a/manifests/" .. tool.digest(index), "push,a,-,ann", index },
       { "PUT", "a/manifests/v2", "tag,a,v2,ann", index },
+      { "PUT", "a/manifests/" .. tool.digest(index) .. "?tag=v8&tag=v9", "tag,a,v9,ann", index },
+      { "GET", "a/referrers/" .. DIGEST, "pull,a,-,ann" },
       { "DELETE", "a/manifests/v2", "untag,a,v2,ann" },
       { "DELETE", "a/manifests/" .. DIGEST, "delete,a,-,ann" },
       { "DELETE", "a/blobs/" .. DIGEST, "delete,a,-,ann" },

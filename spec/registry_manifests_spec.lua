@@ -109,6 +109,62 @@ describe("manifests", function()
     assert.equal(404, call("HEAD", "m/by", tool.digest(text)).status)
   end)
 
+  it("get the tags that are asked for beside their digest, by that digest", function()
+    local text = pusher.image_text(g, "m/tags", 12)
+    for _, digest in ipairs { tool.digest(text), "sha512:" .. tool.sha512(text) } do
+      local reply = pusher.put_manifest(g, "m/tags", digest .. "?tag=a&tag=b.1&tag=a", text)
+      assert.equal(201, reply.status, reply.body)
+      assert.equal(2, reply.count("oci-tag"))
+      assert.equal("a, b.1", reply.header("oci-tag"))
+      assert.equal(digest, reply.header("docker-content-digest"))
+      for _, tag in ipairs { "a", "b.1" } do
+        reply = call("GET", "m/tags", tag)
+        assert.equal(text, reply.body)
+        assert.equal(digest, reply.header("docker-content-digest"))
+      end
+    end
+    local moved = pusher.image(g, "m/tags", "a", 13)
+    assert.equal(moved, call("HEAD", "m/tags", "a").header("docker-content-digest"))
+    assert.equal(202, call("DELETE", "m/tags", tool.digest(text)).status)
+    assert.equal(404, call("HEAD", "m/tags", "b.1").status)
+    local list = g:request("GET", "/v2/m/tags/tags/list").body
+    assert.same({ "a" }, pusher.decode(list).tags)
+  end)
+
+  it("get none of their tags when one is none, or there are too many", function()
+    local text = pusher.image_text(g, "m/tags2", 12)
+    local many = {}
+    for i = 1, 21 do many[i] = "tag=t" .. i end
+    local cases = {
+      { "?tag=good&tag=-bad", 400 }, { "?tag=good&tag=", 400 }, { "?tag=good&tag=a%2Fb", 400 },
+      { "?" .. table.concat(many, "&"), 414 },
+    }
+    for _, case in ipairs(cases) do
+      local reply = pusher.put_manifest(g, "m/tags2", tool.digest(text) .. case[1], text)
+      check_refused(reply, case[2], "TAG_INVALID")
+    end
+    assert.equal(404, call("HEAD", "m/tags2", "good").status)
+    many[21] = nil
+    local path = tool.digest(text) .. "?" .. table.concat(many, "&")
+    local reply = pusher.put_manifest(g, "m/tags2", path, text)
+    assert.equal(201, reply.status, reply.body)
+    assert.equal(20, reply.count("oci-tag"))
+    reply = pusher.put_manifest(g, "m/tags2", "v1?tag=other", text)
+    assert.equal(201, reply.status)
+    assert.equal(0, reply.count("oci-tag"))
+    assert.equal(404, call("HEAD", "m/tags2", "other").status)
+  end)
+
+  it("lose tags of a SHA-512 name when that name goes, too", function()
+    local text = pusher.image_text(g, "m/tags3", 12)
+    local digest = "sha512:" .. tool.sha512(text)
+    pusher.put_manifest(g, "m/tags3", digest .. "?tag=a", text)
+    assert.equal(202, call("DELETE", "m/tags3", digest).status)
+    for _, ref in ipairs { "a", digest, tool.digest(text) } do
+      assert.equal(404, call("HEAD", "m/tags3", ref).status)
+    end
+  end)
+
   it("need their blobs to be there, except those that can be had elsewhere", function()
     local config = pusher.blob(g, "m/refs", "{}", pusher.CONFIG)
     local missing = { mediaType = pusher.LAYER, digest = MISSING, size = 1 }

@@ -68,8 +68,9 @@ local function read_body(s, reply, method)
   return (assert(s:receive(length or "*a")))
 end
 
--- The next final reply: { status, headers, header(name), body, continued }. nil and a reason when
--- the peer closed before it. `method` says whether a body is to be expected.
+-- The next final reply: { status, headers, header(name), count(name), body, continued }; `count`
+-- tells how many lines of that name there were. nil and a reason when the peer closed before it.
+-- `method` says whether a body is to be expected.
 function connection:read_reply(method)
   local continued = false
   while true do
@@ -77,12 +78,19 @@ function connection:read_reply(method)
     if not line then return nil, why end
     local status = tonumber(line:match("^HTTP/1%.1 (%d%d%d) "))
     assert(status, "not a status line: " .. line)
-    local headers = read_headers(self.socket)
+    local headers, lines = read_headers(self.socket)
     if status == 100 then
       continued = true
     else
       local reply = { status = status, headers = headers, continued = continued }
       function reply.header(name) return headers[name:lower()] end
+      function reply.count(name)
+        local n = 0
+        for _, given in ipairs(lines) do
+          if given:lower() == name:lower() then n = n + 1 end
+        end
+        return n
+      end
       reply.body = read_body(self.socket, reply, method)
       return reply
     end

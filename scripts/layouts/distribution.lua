@@ -74,6 +74,23 @@ function M.tag_index(repo, tag, digest)
     .. "/link"
 end
 
+-- Everything about the manifests that name this one as their subject: an entry for each below
+-- "<algorithm>/<hex>". The distribution registry knows no such thing, and passes over what begins
+-- with "_".
+function M.referrers(repo, subject)
+  return REPOSITORIES .. repo .. "/_referrers/" .. path_of(subject) .. "/of/"
+end
+
+-- One of them; holds its descriptor.
+function M.referrer(repo, subject, digest)
+  return M.referrers(repo, subject) .. path_of(digest)
+end
+
+-- The list kept by clients under a tag of which every entry was taken over; a link.
+function M.referrers_taken(repo, subject)
+  return REPOSITORIES .. repo .. "/_referrers/" .. path_of(subject) .. "/taken"
+end
+
 -- Everything about one upload session.
 function M.upload(repo, id)
   return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/"
@@ -89,9 +106,9 @@ function M.upload_data(repo, id)
   return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/data"
 end
 
--- The saved states of the running SHA-256, each named by the offset that it stands behind.
-function M.upload_states(repo, id)
-  return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/hashstates/sha256/"
+-- The saved states of a running digest, each named by the offset that it stands behind.
+function M.upload_states(repo, id, algorithm)
+  return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/hashstates/" .. algorithm .. "/"
 end
 
 return M

@@ -24,6 +24,7 @@ local ROOMS = {
   require "apps.registry.blobs",
   require "apps.registry.catalog",
   require "apps.registry.manifests",
+  require "apps.registry.referrers",
   require "apps.registry.tags",
   require "apps.registry.uploads",
 }

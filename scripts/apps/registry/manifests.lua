@@ -2,9 +2,9 @@
 --
 -- Manifests, by tag and by digest. Their bytes are kept exactly as they came.
 --
--- A manifest is written blob first, then the revision link (the repository owns it), then the
--- tag's index entry, then the tag: whoever is stopped anywhere leaves nothing that points at
--- nothing.
+-- A manifest is written blob first, then its entry among the referrers of its subject, if it has
+-- one (referrers.lua), then the revision link (the repository owns it), then the tag's index entry,
+-- then the tag: whoever is stopped anywhere leaves nothing that counts and points at nothing.
 --
 -- Reading by tag follows the tag straight to the content and does not look at the revision link:
 -- the tag implies it, at the price of care where they change, which is rare, instead of one more
@@ -16,12 +16,14 @@ local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
 local links = require "apps.registry.links"
 local names = require "apps.registry.names"
+local referrers = require "apps.registry.referrers"
 local reply = require "apps.registry.reply"
 local tags = require "apps.registry.tags"
 local types = require "apps.registry.types"
 
 local FOREVER = { immutable = true } -- content never changes under its digest
 local SIZE_MAX = 4 * 1024 * 1024 -- bytes; what the specification asks for at least
+local TAGS_MAX = 20 -- of one push, each a line of the reply; the specification asks for ten
 
 local M = {}
 
@@ -63,14 +65,13 @@ local function get(reg, q)
   access.enter(reg, q, "pull")
   local target
   if q.tag then
-    target = links.read(reg, reg.layout.tag_current(q.repo, q.tag))
+    digest, target = tags.read(reg, q.repo, q.tag)
   else
     target = links.follow(reg, reg.layout.revision, q.repo, digest)
   end
   local media_type = target and type_of(reg, target)
   local content = media_type and reg.store:open(reg.layout.blob(target), FOREVER)
   if not content then unknown(q) end
-  digest = digest or target
   content.etag = digest
   return reply(200, content, {
     ["Content-Type"] = media_type,
@@ -147,34 +148,80 @@ local function receive(q)
   return text, doc, media_type
 end
 
--- Writes the tag; see the top of this file.
-local function set_tag(reg, repo, tag, target)
-  reg.store:put(reg.layout.tag_index(repo, tag, target), target)
-  reg.store:put(reg.layout.tag_current(repo, tag), target)
-  local revision = reg.layout.revision(repo, target)
-  if not reg.store:stat(revision) then reg.store:put(revision, target) end
+-- The tags that the manifest is to have: the reference itself, or each ?tag= beside a digest. For
+-- those the user needs the right to push a tag, too.
+local function tags_of(reg, q, digest)
+  if not digest then return { q.tag } end
+  local found, seen = {}, {}
+  for _, tag in ipairs(q.queries.tag or {}) do
+    if not names.is_tag(tag) then gate.fail(400, "TAG_INVALID", "no tag", { tag = tag }) end
+    if not seen[tag] then found[#found + 1] = tag end
+    seen[tag] = true
+  end
+  if #found > TAGS_MAX then
+    gate.fail(414, "TAG_INVALID", "too many tags at once", { most = TAGS_MAX })
+  end
+  for _, tag in ipairs(found) do
+    q.tag = tag
+    access.ask(reg, q, "tag")
+  end
+  q.tag = nil
+  return found
+end
+
+-- Writes the tag, which then names the manifest by this digest; see the top of this file.
+local function set_tag(reg, repo, tag, digest, target)
+  reg.store:put(reg.layout.tag_index(repo, tag, digest), digest)
+  reg.store:put(reg.layout.tag_current(repo, tag), digest)
+  for _, d in ipairs { target, digest } do
+    local revision = reg.layout.revision(repo, d)
+    if not reg.store:stat(revision) then reg.store:put(revision, target) end
+  end
+end
+
+-- Makes the repository own the manifest and, if it has a subject, lists it there.
+local function own(reg, repo, digest, target, subject, entry)
+  if not subject then return links.write(reg, reg.layout.revision, repo, digest, target) end
+  referrers.add(reg, repo, subject, digest, entry)
+  links.write(reg, reg.layout.revision, repo, digest, target)
+  referrers.keep(reg, repo, subject, digest, entry)
+end
+
+local function announce(reg, q, tagged, digest, media_type, size)
+  for i = 1, math.max(#tagged, 1) do
+    gate.log.info("manifest pushed", { repo = q.repo, tag = tagged[i], digest = digest })
+    reg.emit(q, "manifest.pushed",
+      { tag = tagged[i], digest = digest, type = media_type, size = size })
+  end
 end
 
 local function put(reg, q)
   local digest, algorithm = reference(q)
   local repo = access.enter(reg, q, q.tag and "tag" or "push")
+  local wanted = tags_of(reg, q, digest)
   local text, doc, media_type = receive(q)
   local target = "sha256:" .. gate.hash("sha256", text)
-  if digest and digest ~= algorithm .. ":" .. gate.hash(algorithm, text) then
+  local is_right = not digest or digest == target
+    or algorithm ~= "sha256" and digest == algorithm .. ":" .. gate.hash(algorithm, text)
+  if not is_right then
     gate.fail(400, "DIGEST_INVALID", "the manifest has another digest", { digest = digest })
   end
+  local by_digest = digest ~= nil
   digest = digest or target
   check_references(reg, repo, doc)
+  local subject = referrers.subject(doc)
+  if subject == false then invalid("not a descriptor", { at = "/subject" }) end
   reg.store:put(reg.layout.blob(target), text)
-  links.write(reg, reg.layout.revision, repo, digest, target)
-  if q.tag then set_tag(reg, repo, q.tag, target) end
+  own(reg, repo, digest, target, subject,
+    subject and referrers.entry(doc, media_type, digest, #text))
+  for _, tag in ipairs(wanted) do set_tag(reg, repo, tag, digest, target) end
   reg.types.put(target, media_type)
-  gate.log.info("manifest pushed", { repo = repo, tag = q.tag, digest = digest })
-  reg.emit(q, "manifest.pushed",
-    { tag = q.tag, digest = digest, type = media_type, size = #text })
+  announce(reg, q, wanted, digest, media_type, #text)
   return reply(201, nil, {
     Location = ("%s/%s/manifests/%s"):format(reg.prefix, repo, digest),
     ["Docker-Content-Digest"] = digest,
+    ["OCI-Subject"] = subject,
+    ["OCI-Tag"] = by_digest and #wanted > 0 and wanted or nil,
   })
 end
 
@@ -182,7 +229,7 @@ local function delete(reg, q)
   local digest = reference(q)
   local repo = access.enter(reg, q, q.tag and "untag" or "delete")
   if q.tag then
-    local named = links.read(reg, reg.layout.tag_current(repo, q.tag))
+    local named = tags.read(reg, repo, q.tag)
     if not tags.remove(reg, repo, q.tag) then unknown(q) end
     gate.log.info("tag deleted", { repo = repo, tag = q.tag })
     reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
@@ -193,9 +240,13 @@ local function delete(reg, q)
   local function untagged(tag)
     reg.emit(q, "tag.deleted", { tag = tag, digest = target })
   end
-  tags.remove_all(reg, repo, target, untagged)
+  local subject = referrers.subject_of(reg, target)
+  tags.remove_all(reg, repo, digest, target, untagged)
   links.remove(reg, reg.layout.revision, repo, digest, target)
-  tags.remove_all(reg, repo, target, untagged)
+  tags.remove_all(reg, repo, digest, target, untagged)
+  if subject then
+    for _, d in ipairs { digest, target } do referrers.remove(reg, repo, subject, d) end
+  end
   gate.log.info("manifest deleted", { repo = repo, digest = digest })
   reg.emit(q, "manifest.deleted", { digest = digest })
   return reply(202)

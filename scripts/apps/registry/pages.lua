@@ -8,7 +8,8 @@ local PAGE_MAX = 1000
 
 local M = {}
 
-local function escape(text)
+-- A text as a value in a query.
+function M.escape(text)
   return (text:gsub("[^A-Za-z0-9_.~-]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
@@ -25,7 +26,7 @@ end
 -- The headers of a page: with a Link if more names follow it.
 function M.headers(path, n, page, more)
   if not more or n == 0 then return {} end
-  local last = escape(page[#page])
+  local last = M.escape(page[#page])
   return { Link = ('<%s?n=%d&last=%s>; rel="next"'):format(path, n, last) }
 end
 

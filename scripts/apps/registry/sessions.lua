@@ -35,7 +35,7 @@ end
 
 -- The greatest offset up to the size that a state was saved for, or 0.
 local function saved_offset(reg, s)
-  local prefix = reg.layout.upload_states(s.repo, s.id)
+  local prefix = reg.layout.upload_states(s.repo, s.id, "sha256")
   local best, after = 0, nil
   repeat
     local page, more = reg.store:list(prefix, { after = after })
@@ -52,7 +52,7 @@ end
 
 local function read_state(reg, s, offset)
   if offset == 0 then return nil end
-  local key = ("%s%d"):format(reg.layout.upload_states(s.repo, s.id), offset)
+  local key = ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, "sha256"), offset)
   local state = reg.store:read(key, STATE_MAX)
   return state and #state == STATE_SIZE and { sha256 = state } or nil
 end
@@ -78,7 +78,7 @@ function M.append(reg, s, body, limit)
   local sink = reg.store:append(reg.layout.upload_data(s.repo, s.id), s.size)
   local got = body:into(sink, { states = states, limit = limit })
   s.size = s.size + got.size
-  local key = ("%s%d"):format(reg.layout.upload_states(s.repo, s.id), s.size)
+  local key = ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, "sha256"), s.size)
   reg.store:put(key, got.states.sha256)
   return got
 end

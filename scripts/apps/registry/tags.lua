@@ -4,12 +4,22 @@
 local access = require "apps.registry.access"
 local gate = require "tidegate"
 local links = require "apps.registry.links"
+local names = require "apps.registry.names"
 local pages = require "apps.registry.pages"
 local reply = require "apps.registry.reply"
 
 local LIST_MAX = 1000 -- names that a store lists at once
 
 local M = {}
+
+-- What the tag names: the digest that it was set to, and the SHA-256 digest of the content. nil
+-- when there is no such tag.
+function M.read(reg, repo, tag)
+  local digest = links.read(reg, reg.layout.tag_current(repo, tag))
+  if not digest or names.digest(digest) == "sha256" then return digest, digest end
+  local target = links.follow(reg, reg.layout.revision, repo, digest)
+  return target and digest, target
+end
 
 -- Takes the tag away, with its history; false when there was none.
 function M.remove(reg, repo, tag)
@@ -26,12 +36,18 @@ local function each(reg, repo, after, limit, f)
   return more, page[#page] and page[#page].name
 end
 
--- Takes away every tag that names this manifest now; removed(tag) is called for each.
-function M.remove_all(reg, repo, target, removed)
+-- Takes away every tag that names this manifest now, by whatever digest; removed(tag) is called
+-- for each.
+function M.remove_all(reg, repo, digest, target, removed)
+  local function is_it(named)
+    return named == target or named == digest
+      or named and names.digest(named) ~= "sha256"
+        and links.read(reg, reg.layout.revision(repo, named)) == target
+  end
   local after, more = nil, true
   while more do
     more, after = each(reg, repo, after, LIST_MAX, function(tag)
-      if links.read(reg, reg.layout.tag_current(repo, tag)) == target then
+      if is_it(links.read(reg, reg.layout.tag_current(repo, tag))) then
         if M.remove(reg, repo, tag) then removed(tag) end
       end
     end)

@@ -9,7 +9,7 @@ local MEDIA_TYPE = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"
 local TYPE_MAX = 255
 local CACHE_MAX = 4096 -- digests in each of two generations: well under a megabyte
 
-local M = {}
+local M = { INDEX = INDEX }
 
 -- Is there something under a name? Go writes null for what is empty.
 function M.is_there(value)
