@@ -13,7 +13,7 @@ local full = gate.store.mem { name = "full", limit = "1k" }
 local slow = gate.store.mem { name = "slow", delay = "1ms", fail = "put:BUSY:1", stale = 1 }
 local disk = gate.store.fs { root = gate.env "TIDEGATE_DATA", durability = "async" }
 local space = gate.space { store = mem:at "space", key = function(p) return p.a .. "/" .. p.b end }
-local lazy = gate.space { store = mem, key = function() return mem:read("x", 1) end }
+local lazy = gate.space { store = mem:at "lazy", key = function() return mem:read("x", 1) end }
 local shared = gate.shared("api", { size = "64k" })
 local kept
 

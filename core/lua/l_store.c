@@ -78,11 +78,13 @@ static int l_store_at(lua_State *L)
     return 1;
 }
 
-/* core.store_id(store) → "fs:/srv/data" */
+/* core.store_id(store) → "fs:/srv/data", and the prefix that its keys get, "" or "a/" */
 static int l_store_id(lua_State *L)
 {
-    lua_pushstring(L, store_at(L, 1)->store->id);
-    return 1;
+    struct store_box *b = store_at(L, 1);
+    lua_pushstring(L, b->store->id);
+    lua_pushlstring(L, b->prefix, b->prefix_n);
+    return 2;
 }
 
 /* What is known of an object comes as facts: size, modified, etag, type, meta.

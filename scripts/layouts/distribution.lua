@@ -24,6 +24,9 @@ local function path_of(digest)
   return algorithm .. "/" .. hex
 end
 
+-- All its keys are below this.
+M.root = ROOT
+
 -- Where all repositories are, each below its name.
 M.repositories = REPOSITORIES
 

@@ -8,19 +8,38 @@ local router = require "tidegate.router"
 
 local M = {}
 
-local APP = { prefix = { "string", default = "" }, on_error = "function" }
+local APP = { prefix = { "string", default = "" }, host = "any", on_error = "function" }
 
 local App = {}
 App.__index = App
+
+local function is_host(name)
+  return type(name) == "string" and name:find "^%*?[%w.-]+$" ~= nil
+    and (name:sub(1, 1) ~= "*" or name:sub(2, 2) == ".")
+end
+
+-- One name or a list of them as a list in lower case.
+local function hosts_of(host)
+  local list = {}
+  for i, name in ipairs(type(host) == "table" and host or { host }) do
+    list[i] = is_host(name) and name:lower() or nil
+  end
+  if #list == 0 or type(host) == "table" and #list ~= #host then
+    error("gate.app: 'host' must be a name such as \"ci.example.org\" or \"*.example.org\", "
+      .. "or a list of them", 3)
+  end
+  return list
+end
 
 function M.new(options)
   local o = check(options or {}, APP, "gate.app")
   if o.prefix ~= "" and not o.prefix:find("^/[^{}]*[^/{}]$") then
     error("gate.app: 'prefix' must begin with / and not end with one", 2)
   end
+  local hosts = o.host ~= nil and hosts_of(o.host) or nil
   config.close()
-  return setmetatable({ prefix = o.prefix, on_error = o.on_error, router = router.new(),
-    hooks = {} }, App)
+  return setmetatable({ prefix = o.prefix, hosts = hosts, on_error = o.on_error,
+    router = router.new(), hooks = {} }, App)
 end
 
 function M.is(value)

@@ -28,7 +28,14 @@ local function facts(q)
   q.id, q.remote, q.length = core.request_facts(q.box)
 end
 
+-- The name alone: "[::1]:5000" is "[::1]", of nothing "".
+local function host(q)
+  local text = core.request_header(q.box, "host") or ""
+  q.host = (text:gsub(":%d*$", "")):lower()
+end
+
 local LAZY = {
+  host = host,
   headers = function(q)
     q.headers = core.request_headers(q.box)
   end,

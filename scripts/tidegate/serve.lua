@@ -2,6 +2,7 @@
 --
 -- gate.serve and the dispatcher: the function that every request's coroutine runs.
 local apps = require "tidegate.app"
+local claims = require "tidegate.claims"
 local core = require "tidegate.core"
 local err = require "tidegate.error"
 local reply = require "tidegate.reply"
@@ -9,12 +10,14 @@ local request = require "tidegate.request"
 
 local M = {}
 
-local served -- applications, those with longer prefixes first
+local served -- applications of every host, those with longer prefixes first
+local hosts -- nil, or such lists by the name of a host; that of "*.x" is ".x"
+local NONE = {}
 local sub, byte = string.sub, string.byte
 
-local function app_for(path)
-  for i = 1, #served do
-    local app = served[i]
+local function app_in(list, path)
+  for i = 1, #list do
+    local app = list[i]
     local n = #app.prefix
     local next_byte = byte(path, n + 1)
     if (next_byte == 47 or next_byte == nil) and sub(path, 1, n) == app.prefix then
@@ -22,6 +25,18 @@ local function app_for(path)
     end
   end
   return nil
+end
+
+-- Those of the request's host come before those of every host.
+local function app_for(q, path)
+  if hosts then
+    local name = q.host
+    local app, n = app_in(hosts[name] or hosts[name:match "%..*"] or NONE, path)
+    if app then
+      return app, n
+    end
+  end
+  return app_in(served, path)
 end
 
 local REFUSALS = {
@@ -101,8 +116,8 @@ end
 
 local function dispatch(box)
   local method, path = core.request_line(box)
-  local app, n = app_for(path)
   local q = request.new(box, method, path)
+  local app, n = app_for(q, path)
   local ok, kept = xpcall(run, core.mistake, app, q, app and sub(path, n + 1))
   if ok then
     return kept
@@ -126,6 +141,38 @@ local function dispatch(box)
   return answer(nil, q, internal(q))
 end
 
+local EVERY = { "" }
+
+local function longer(a, b)
+  return #a.prefix > #b.prefix
+end
+
+-- Adds the application to those of the host, "" for every one.
+local function put(by_host, host, app)
+  local list = by_host[host] or {}
+  by_host[host] = list
+  for _, other in ipairs(list) do
+    if other.prefix == app.prefix then
+      error(("gate.serve: two applications with the prefix '%s'%s"):format(app.prefix,
+        host ~= "" and " on the host " .. host or ""), 3)
+    end
+  end
+  list[#list + 1] = app
+  table.sort(list, longer)
+end
+
+-- The list of every host, and the others by the names that requests are looked up with.
+local function settle(by_host)
+  local named
+  for host, list in pairs(by_host) do
+    if host ~= "" then
+      named = named or {}
+      named[(host:gsub("^%*", ""))] = list
+    end
+  end
+  return by_host[""] or {}, named
+end
+
 -- Declares what is served. Load time only.
 function M.serve(list)
   if type(list) ~= "table" or #list == 0 then
@@ -134,24 +181,20 @@ function M.serve(list)
   if served then
     error("gate.serve: called twice", 2)
   end
-  local seen, routes, all = {}, {}, {}
+  local routes, all = {}, {}
   for i, app in ipairs(list) do
     if not apps.is(app) then
       error(("gate.serve: number %d is no application"):format(i), 2)
     end
-    if seen[app.prefix] then
-      error(("gate.serve: two applications with the prefix '%s'"):format(app.prefix), 2)
-    end
-    seen[app.prefix] = true
-    all[i] = app
-    for _, line in ipairs(app.router:describe(app.prefix)) do
-      routes[#routes + 1] = line
+    for _, host in ipairs(app.hosts or EVERY) do
+      put(all, host, app)
+      for _, line in ipairs(app.router:describe(host .. app.prefix)) do
+        routes[#routes + 1] = line
+      end
     end
   end
-  table.sort(all, function(a, b)
-    return #a.prefix > #b.prefix
-  end)
-  served = all
+  served, hosts = settle(all)
+  claims.seal()
   core.declare("routes", routes)
   core.declare("dispatch", dispatch)
 end

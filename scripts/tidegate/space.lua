@@ -17,6 +17,10 @@ function M.new(options)
   if not store.is(o.store) then
     error("gate.space: 'store' must be a store", 2)
   end
+  local ok, wrong = pcall(o.store.claim, o.store, "a gate.space")
+  if not ok then
+    error("gate.space: " .. wrong, 2)
+  end
   return setmetatable({ _store = o.store, _key = o.key }, Space)
 end
 

@@ -3,6 +3,7 @@
 -- Stores: gate.store.KIND { … } and what can be asked of one.
 local core = require "tidegate.core"
 local checks = require "tidegate.check"
+local claims = require "tidegate.claims"
 local config = require "tidegate.config"
 local err = require "tidegate.error"
 local stream = require "tidegate.stream"
@@ -82,6 +83,20 @@ function Store:at(prefix)
     err.raise("INVALID", "this cannot be a prefix of keys")
   end
   return setmetatable({ box = box }, Store)
+end
+
+local CLAIM = { below = { "string", default = "" }, shared = { "boolean", default = false } }
+
+function Store:claim(what, options)
+  local o = check(options or {}, CLAIM, "store:claim")
+  local id, prefix = core.store_id(self.box)
+  if o.below ~= "" and o.below:sub(-1) ~= "/" then
+    o.below = o.below .. "/"
+  end
+  local ok, wrong = pcall(claims.add, id, prefix .. o.below, what, o.shared)
+  if not ok then
+    error("store:claim: " .. wrong, 2)
+  end
 end
 
 function Store:stat(key)

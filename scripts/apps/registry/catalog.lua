@@ -51,10 +51,12 @@ function M.routes(app, reg)
   app:get("/_catalog", function(q)
     access.ask(reg, q, "catalog")
     local n, last = pages.wanted(q)
+    last = last and reg.space.inner(last)
     local found = {}
     walk(reg, nil, last, n, found)
     local more = #found > n
     found[n + 1] = nil
+    for i, name in ipairs(found) do found[i] = reg.space.outer(name) end
     return reply(200, { repositories = gate.json.array(found) },
       pages.headers(reg.prefix .. "/_catalog", n, found, more))
   end)

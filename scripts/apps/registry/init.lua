@@ -12,11 +12,16 @@
 --   allow    whether they may; access.lua says what it is told (default: everything)
 --   on       functions that hear of changes: { ["manifest.pushed"] = function(e) … end };
 --            events.lua says which there are
---   prefix   the path it answers below (default: "/v2", which is where clients look)
+--   prefix   the path it answers below (default: "/v2", which is where clients look); that of a
+--            namespace is "/v2/NAME": there the repositories NAME/… are kept apart from all others
+--   host     the name of the host it answers for, or a list of them (default: every one)
+--   shared   true for each of several registries that show the same repositories of one store,
+--            say under two names with other rules; otherwise that is a mistake
 local auth = require "auth"
 local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
+local namespace = require "apps.registry.namespace"
 local reply = require "apps.registry.reply"
 local types = require "apps.registry.types"
 
@@ -37,6 +42,8 @@ local OPTIONS = {
   allow = { ["function"] = true },
   on = { table = true },
   prefix = { string = true },
+  host = { string = true, table = true },
+  shared = { boolean = true },
 }
 
 local function check(options)
@@ -55,6 +62,14 @@ end
 
 local function everything() return true end
 
+-- Two registries in one place would each take the other's objects for its own.
+local function claim(reg, shared)
+  local what = "the registry at " .. reg.prefix
+  local ok, wrong = pcall(reg.store.claim, reg.store, what,
+    { below = reg.layout.root or "", shared = shared })
+  if not ok then error("registry: " .. wrong, 3) end
+end
+
 return function(options)
   check(options)
   local who = options.auth or auth.anonymous
@@ -65,8 +80,11 @@ return function(options)
     prefix = options.prefix or "/v2",
     emit = events.new(options.on or {}),
     types = types.cache(),
+    space = namespace.new(options.prefix),
   }
-  local app = gate.app { prefix = reg.prefix, on_error = errors(who.challenge) }
+  claim(reg, options.shared)
+  local app = gate.app { prefix = reg.prefix, host = options.host,
+    on_error = errors(who.challenge) }
 
   app:use(function(q)
     q.user = who.identify(q) or gate.fail(401, "UNAUTHORIZED", "who are you?")

@@ -99,7 +99,7 @@ function M.routes(app, reg)
     end
     local page, more = page_of(reg, repo, n, last)
     local path = ("%s/%s/tags/list"):format(reg.prefix, repo)
-    return reply(200, { name = repo, tags = gate.json.array(page) },
+    return reply(200, { name = reg.space.outer(repo), tags = gate.json.array(page) },
       pages.headers(path, n, page, more))
   end)
 end

@@ -140,6 +140,7 @@ end
 -- the client then gets an ordinary session.
 local function mount(reg, q)
   local digest, from = q.query.mount, q.query.from
+  from = from and reg.space.inner(from)
   if not digest or not from or not names.digest(digest) or not names.is_repo(from) then
     return false
   end
