@@ -102,8 +102,6 @@ static enum next refuse(struct session *s, int rc)
     struct exchange *x = s->x ? s->x : (s->x = exchange_open(s));
     name_request(s->server, x->req.id);
     session_log(x, "request refused", rc);
-    if (rc == HTTP_FAULT_TLS)
-        return DONE;
     x->refused = true;
     x->req.head.minor = 1;
     x->req.head.n_headers = 0;
