@@ -116,6 +116,13 @@ sanitized:
 	  $(STILL) $(MAKE) --no-print-directory -j$$(nproc) suite SPEC_SECONDS=900; \
 	rc=$$?; cat $(REPORTS)/* 2>/dev/null && exit 1; exit $$rc
 
+CLIENTS = all
+.PHONY: clients
+clients: $(BUILD)/tidegate ## push and pull with docker, containerd, podman, buildah, skopeo, curl (CLIENTS="docker ctr": those)
+	@.ci/deps build test clients
+	@CLIENTS="$(CLIENTS)" TIDEGATE_BIN=$(BUILD)/tidegate \
+	  timeout -k 10 $(SPEC_SECONDS) luajit spec/run.lua spec/clients_spec.lua
+
 TORTURE_KILLS = 200
 .PHONY: torture
 torture: $(BUILD)/tidegate ## kill -9 a gateway TORTURE_KILLS (200) times while clients push, and look what is lost

@@ -1,80 +1,143 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Real clients against a real gateway. A client that is not installed is reported as pending.
+-- Real clients against a real gateway: each scenario with each client, and what one has pushed is
+-- pulled by all. `make clients` tries all of them (CLIENTS=all, or some: CLIENTS="docker ctr");
+-- without that variable only those that take a moment.
+local clients = require "spec.clients"
+local gateway = require "spec.gateway"
 local image = require "spec.image"
 local pusher = require "spec.pusher"
 local tool = require "spec.tool"
 
-local SIZES = { 10, 300000, 5000000 } -- bytes in the image's layers
+local WANTED = os.getenv "CLIENTS" or "daily"
+local WHY = "only the builder may push here"
+local RULES = ([[
+  allow = function(q) return q.repo ~= "shut" or q.action == "pull", %q end,
+]]):format(WHY)
+
+local FILES = {
+  few = tool.bytes(10, 1), some = tool.bytes(300000, 2), many = tool.bytes(3000000, 3),
+}
+local ARMS = { few = tool.bytes(10, 4), arm = tool.bytes(70000, 5) }
+local CUT_BYTES = 2000000 -- of the largest layer
+
+local function is_wanted(driver)
+  if WANTED == "daily" then return driver.daily end
+  return WANTED == "all" or (" " .. WANTED .. " "):find(" " .. driver.name .. " ", 1, true) ~= nil
+end
+
+local wanted = {}
+for _, driver in ipairs(clients.drivers) do
+  if is_wanted(driver) then wanted[#wanted + 1] = driver end
+end
 
 describe("clients", function()
-  local g, folder, digest
+  local g, folder, started = nil, tool.tmpdir(), {}
 
-  setup(function()
-    g = pusher.registry()
-    folder = tool.tmpdir()
-    digest = image.build(folder .. "/in", SIZES)
-  end)
+  setup(function() g = pusher.registry(RULES) end)
 
   teardown(function()
+    for _, client in pairs(started) do client:stop() end
     g:stop()
     tool.remove(folder)
   end)
 
-  -- `it`, if the program is there
-  local function with(program, title, f)
-    it(program .. " " .. title, function()
-      if not tool.has(program) then pending(program .. " is not installed") end
-      f()
+  -- The client, started when first needed; the spec that needs it is skipped without it.
+  local function need(driver, ...)
+    local why = clients.hindrance(driver)
+    for _, operation in ipairs { ... } do why = why or driver.missing[operation] end
+    if why then pending(why) end
+    if not started[driver.name] then
+      local at = { folder = folder .. "/" .. driver.name }
+      tool.must("mkdir " .. at.folder)
+      started[driver.name] = driver.start(at)
+    end
+    return started[driver.name]
+  end
+
+  for _, driver in ipairs(wanted) do
+    local name = driver.name
+
+    it(name .. " pushes an image, and pulls the same", function()
+      local client, ref = need(driver), g.address .. "/by/" .. name .. ":v1"
+      client:push(ref, FILES)
+      assert.same(FILES, client:pull(ref))
+      client:push(ref, FILES) -- again: all of it is there
+    end)
+
+    it(name .. " pushes an image for two architectures, and pulls each", function()
+      local client, ref = need(driver, "push_index"), g.address .. "/index/" .. name .. ":v1"
+      client:push_index(ref, { amd64 = FILES, arm64 = ARMS })
+      assert.same(ARMS, client:pull(ref, "arm64"))
+      assert.same(FILES, client:pull(ref, "amd64"))
+      local index = pusher.decode(g:request("GET", "/v2/index/" .. name .. "/manifests/v1").body)
+      assert.equal(2, #index.manifests)
+    end)
+
+    it(name .. " says why it may not push", function()
+      local client = need(driver)
+      local ok, why = pcall(client.push, client, g.address .. "/shut:v1", FILES)
+      assert.is_false(ok)
+      assert.is_truthy(why:lower():find("unauthorized", 1, true), why)
+      if driver.missing.reason then pending(driver.missing.reason) end
+      assert.is_truthy(why:find(WHY, 1, true), why)
+    end)
+
+    it(name .. " goes on with a pull that was cut", function()
+      local client, repo = need(driver, "resume"), "/cut/" .. name .. ":v1"
+      client:push(g.address .. repo, FILES)
+      local cutter = gateway.spawn { command = {
+        "luajit", "spec/clients/cutter.lua", g.host, g.port, tostring(CUT_BYTES),
+      } }
+      local ok, got = pcall(client.pull, client, cutter.address .. repo)
+      local log = cutter:log()
+      cutter:stop()
+      assert(ok, got)
+      assert.same(FILES, got)
+      assert.is_truthy(log:find("cut after", 1, true), log)
+      assert.is_truthy(log:find("range bytes=%d%d+-"), log)
     end)
   end
 
-  local function tag_digest(repo, tag)
-    local reply = g:request("HEAD", ("/v2/%s/manifests/%s"):format(repo, tag))
-    return reply.header("docker-content-digest")
+  for _, pushes in ipairs(wanted) do
+    it("pull what " .. pushes.name .. " has pushed", function()
+      local ref = g.address .. "/for/all:" .. pushes.name
+      need(pushes):push(ref, FILES)
+      for _, pulls in ipairs(wanted) do
+        if not clients.hindrance(pulls) then
+          assert.same(FILES, need(pulls):pull(ref), pulls.name)
+        end
+      end
+    end)
   end
 
-  with("skopeo", "copies an image in and out, byte by byte", function()
-    tool.must(("skopeo copy --dest-tls-verify=false oci:%s/in:v1 docker://%s/sko/peo:v1")
-      :format(folder, g.address))
-    assert.equal(digest, tag_digest("sko/peo", "v1"))
-    tool.must(("skopeo copy --src-tls-verify=false docker://%s/sko/peo:v1 oci:%s/out:v1")
-      :format(g.address, folder))
+  -- skopeo moves bytes as they are, and is the one that can look and delete.
+  it("skopeo copies byte by byte, inside the registry too; inspects, lists, deletes", function()
+    if not tool.has("skopeo") then pending("skopeo is not installed") end
+    local digest = image.build(folder .. "/in", { 10, 300000 })
+    local at = "docker://" .. g.address .. "/sko/"
+    local function skopeo(command, ...)
+      return tool.must("skopeo " .. command:format(...))
+    end
+    local function digest_of(name)
+      return g:request("HEAD", "/v2/sko/" .. name).header("docker-content-digest")
+    end
+    skopeo("copy --dest-tls-verify=false oci:%s/in:v1 %speo:v1", folder, at)
+    assert.equal(digest, digest_of("peo/manifests/v1"))
+    skopeo("copy --src-tls-verify=false %speo:v1 oci:%s/out:v1", at, folder)
     local out = image.blobs(folder .. "/out")
     assert.same(image.blobs(folder .. "/in"), out)
     for name, sha256 in pairs(out) do assert.equal(name, sha256) end
+    skopeo("copy --src-tls-verify=false --dest-tls-verify=false %speo:v1 %scopy:v2", at, at)
+    assert.equal(digest,
+      pusher.decode(skopeo("inspect --tls-verify=false %scopy:v2", at)).Digest)
+    assert.same({ "v2" }, pusher.decode(skopeo("list-tags --tls-verify=false %scopy", at)).Tags)
+    skopeo("delete --tls-verify=false %scopy:v2", at)
+    assert.is_nil(digest_of("copy/manifests/v2"))
+    assert.equal(digest, digest_of("peo/manifests/v1"))
   end)
 
-  with("skopeo", "copies inside the registry, inspects, lists and deletes", function()
-    tool.must(("skopeo copy --src-tls-verify=false --dest-tls-verify=false %s %s"):format(
-      ("docker://%s/sko/peo:v1"):format(g.address), ("docker://%s/sko/copy:v2"):format(g.address)))
-    local inspect = ("skopeo inspect --tls-verify=false docker://%s/sko/copy:v2"):format(g.address)
-    assert.equal(digest, pusher.decode(tool.must(inspect)).Digest)
-    local list = ("skopeo list-tags --tls-verify=false docker://%s/sko/copy"):format(g.address)
-    assert.same({ "v2" }, pusher.decode(tool.must(list)).Tags)
-    tool.must(("skopeo delete --tls-verify=false docker://%s/sko/copy:v2"):format(g.address))
-    assert.is_nil(tag_digest("sko/copy", "v2"))
-    assert.equal(digest, tag_digest("sko/peo", "v1"))
-  end)
-
-  with("podman", "pulls, tags and pushes", function()
-    local podman = ("podman --root %s/podman --runroot %s/podman-run --storage-driver vfs "
-      .. "--cgroup-manager cgroupfs "):format(folder, folder)
-    pusher.blob(g, "pod", "x")
-    if not tool.has("skopeo") then pending("skopeo is not installed") end
-    tool.must(("skopeo copy --dest-tls-verify=false oci:%s/in:v1 docker://%s/pod/man:v1")
-      :format(folder, g.address))
-    tool.must(podman .. ("pull --quiet --tls-verify=false %s/pod/man:v1"):format(g.address))
-    tool.must(podman .. ("tag %s/pod/man:v1 %s/pod/again:v2"):format(g.address, g.address))
-    tool.must(podman .. ("push --quiet --tls-verify=false %s/pod/again:v2"):format(g.address))
-    local text = g:request("GET", "/v2/pod/again/manifests/v2").body
-    assert.equal(#SIZES, #pusher.decode(text).layers)
-    tool.must(podman .. "rmi --all --force")
-    tool.must(podman .. ("pull --quiet --tls-verify=false %s/pod/again:v2"):format(g.address))
-    tool.must(podman .. "rmi --all --force")
-  end)
-
-  with("curl", "waits for 100 Continue before it sends a large blob", function()
+  it("curl waits for 100 Continue before it sends a large blob", function()
     local text = tool.bytes(1500000, 5)
     tool.write(folder .. "/blob", text)
     local out = tool.must(("curl -sS -v -X POST --data-binary @%s/blob "

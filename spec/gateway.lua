@@ -84,24 +84,28 @@ function server:wait()
   return poll(STOP_S, function() return self:ended() end)
 end
 
+local function listens(self)
+  self.host, self.port = self:log():match(LISTENING)
+  self.address = self.port and self.host .. ":" .. self.port
+  return self.port ~= nil
+end
+
 -- Starts any server that prints where it listens.
 --   command   program and arguments        env    variables for it
 --   folder    where its log goes; a new one by default. It is removed at stop
+--   ready     instead, a function of the server that says whether it can be used now
 function M.spawn(options)
   local self = setmetatable({ folder = options.folder or tool.tmpdir() }, server)
   self.log_path = self.folder .. "/log"
   self.pid = spawn(options.command, options.env or {}, self.log_path)
   running[self.pid] = self
-  poll(READY_S, function()
-    self.host, self.port = self:log():match(LISTENING)
-    return self.port or self:ended()
-  end)
-  if not self.port then
+  local is_ready = options.ready or listens
+  poll(READY_S, function() return is_ready(self) or self:ended() end)
+  if self.end_ or not is_ready(self) then
     local log = self:log()
     self:kill()
     error("the server did not start:\n" .. log, 2)
   end
-  self.address = self.host .. ":" .. self.port
   return self
 end
 

@@ -60,6 +60,9 @@ return function()
 
   function handler.suiteEnd()
     print_slow(slow)
+    for _, pending in ipairs(handler.pendings) do
+      write("skipped: %s: %s\n", pending.name, text(pending.message))
+    end
     for _, list in ipairs { handler.failures, handler.errors } do
       for _, failure in ipairs(list) do
         write("\n%s: %s\n  %s\n", place(failure), failure.name,

@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- skopeo: copies between a registry and an OCI layout folder; no daemon, no storage.
+local image = require "spec.image"
+local tool = require "spec.tool"
+
+local M = {
+  name = "skopeo", programs = { "skopeo" }, daily = true,
+  missing = { resume = "skopeo 1.9 gives up when a blob is cut" },
+}
+
+local client = {}
+client.__index = client
+
+function M.start(at)
+  return setmetatable({ folder = at.folder, certs = at.certs, n = 0 }, client)
+end
+
+function client:fresh()
+  self.n = self.n + 1
+  return ("%s/%d"):format(self.folder, self.n)
+end
+
+-- The options of one end of a copy.
+function client:options(side)
+  local trust = self.certs and ("--%scert-dir=%s"):format(side, self.certs)
+    or ("--%stls-verify=false"):format(side)
+  return ("%s --%sauthfile=%s/auth.json"):format(trust, side, self.folder)
+end
+
+local function run(command, ...)
+  return tool.must("timeout 60 skopeo " .. command:format(...))
+end
+
+function client:push(ref, files)
+  local folder = self:fresh()
+  image.pack(folder, files)
+  run("copy --quiet %s oci:%s:v1 docker://%s", self:options("dest-"), folder, ref)
+end
+
+function client:push_index(ref, of)
+  local folder = self:fresh()
+  image.pack_index(folder, of)
+  run("copy --quiet --all %s oci:%s:v1 docker://%s", self:options("dest-"), folder, ref)
+end
+
+function client:pull(ref, arch)
+  local folder = self:fresh()
+  run("--override-arch %s copy --quiet %s docker://%s oci:%s:v1", arch or "amd64",
+    self:options("src-"), ref, folder)
+  return image.unpack(folder, arch)
+end
+
+function client:login(address, user, password)
+  run("login %s --username %s --password %s %s", self:options(""), user, password, address)
+end
+
+function client.stop() end
+
+return M
