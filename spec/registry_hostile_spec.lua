@@ -199,7 +199,7 @@ describe("bad input", function()
   end)
 
   it("knows no other paths and methods", function()
-    for _, path in ipairs { "a", "a//b/tags/list", "a/referrers/x", "a/tags/other" } do
+    for _, path in ipairs { "a", "a//b/tags/list", "a/referrers", "a/tags/other" } do
       local reply = g:request("GET", "/v2/" .. path)
       assert.equal(404, reply.status, path)
       assert.are_not.equal("NAME_UNKNOWN", (pusher.code(reply)))
