@@ -95,9 +95,9 @@ describe("the registry's options", function()
     gate.serve { require "apps.registry" { %s } }
   ]]
   local cases = {
-    { "store = disk, alow = function() end", "unknown option 'alow'" },
-    { "store = disk, allow = true", "option 'allow' cannot be a boolean" },
-    { "", "option 'store' is missing" },
+    { "store = disk, alow = function() end", "unknown option 'alow', did you mean 'allow'?" },
+    { "store = disk, allow = true", "'allow' must be a function" },
+    { "", "'store' is needed" },
   }
 
   for _, case in ipairs(cases) do

@@ -6,34 +6,64 @@
 --   q.repo     the repository; nil for the catalog
 --   q.tag      the tag of "tag" and "untag", and of a "pull" by tag
 --   q.user     who asks; the name is "" for nobody
--- It returns what is true in Lua, or false and a reason for people. A hook that fails answers
--- 500, so that a mistake in it never opens a door.
+-- It returns true, or false and a reason for people; what follows a true names the rule. Either
+-- is q.rule afterwards. Nothing but `true` allows: a hook that raises, also a failure of the
+-- world, or returns anything else has a mistake in it, which answers 500.
 local gate = require "tidegate"
 local names = require "apps.registry.names"
 
 local M = {}
 
--- Whether the action is allowed on another repository than the request's: for mounts.
-function M.may(reg, q, action, repo)
-  local kept_action, kept_repo = q.action, q.repo
-  q.action, q.repo = action, repo
-  local ok = reg.allow(q)
-  q.action, q.repo = kept_action, kept_repo
-  return ok
+-- What an operator's function says, true or false, with a text or without one. `name` is the
+-- option that it stands in. While q.asks stands, errors.lua takes whatever is raised for a
+-- mistake of the function.
+function M.verdict(name, q, f, ...)
+  q.asks = name
+  local ok, why = f(...)
+  q.asks = nil
+  if ok ~= true and ok then
+    error(("%s must return true, or false and a reason, it returned a %s"):format(name,
+      type(ok)), 0)
+  end
+  if why ~= nil and type(why) ~= "string" then
+    error(("%s must return a string behind the verdict, it returned a %s"):format(name,
+      type(why)), 0)
+  end
+  return ok or false, why
+end
+
+-- Whether the action is allowed on this repository, or this tag of it, and what the rule says:
+-- for what is not the request's own question, which stays as it is.
+function M.may(reg, q, action, repo, tag)
+  if not reg.allow then return true end
+  local own_action, own_repo, own_tag = q.action, q.repo, q.tag
+  q.action, q.repo, q.tag = action, repo, tag
+  local ok, why = M.verdict("allow", q, reg.allow, q)
+  q.action, q.repo, q.tag = own_action, own_repo, own_tag
+  return ok, why
+end
+
+-- The client gets to read why. Who is known does not become another one by saying it again, so
+-- only nobody is asked for a name.
+local function refuse(q, why)
+  local detail = { action = q.action, name = q.repo, tag = q.tag }
+  if q.user.name == "" then
+    gate.fail(401, "UNAUTHORIZED", why or "who are you?", detail)
+  end
+  gate.fail(403, "DENIED", why or "not allowed", detail)
 end
 
 -- Fails unless the action is allowed.
 function M.ask(reg, q, action)
   q.action = action
-  local ok, why = reg.allow(q)
-  if ok then return end
-  if q.user.name == "" then
-    gate.fail(401, "UNAUTHORIZED", why or "who are you?", { action = action })
-  end
-  gate.fail(403, "DENIED", why or "not allowed", { action = action })
+  if not reg.allow then return end
+  local ok, why = M.verdict("allow", q, reg.allow, q)
+  q.rule = why
+  if not ok then refuse(q, why) end
 end
 
--- The start of every request about a repository: takes its name from the path and asks.
+-- The start of every request about a repository: takes its name from the path and asks, before
+-- anything is looked up. So who may not know a repository learns nothing of what it holds.
 function M.enter(reg, q, action)
   local repo = q.params.repo
   if not names.is_repo(repo) then

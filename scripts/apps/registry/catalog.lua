@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- The list of repositories: those that own manifests. Names are ordered component by component, as
--- the distribution registry orders them ("a", "a/b", "a-b"), which is the order of a walk.
+-- the distribution registry orders them ("a", "a/b", "a-b"), which is the order of a walk. Each is
+-- asked about: a user sees the repositories that he may pull from.
 local access = require "apps.registry.access"
 local gate = require "tidegate"
 local pages = require "apps.registry.pages"
@@ -33,32 +34,37 @@ local function is_behind(name, last)
   return (name:gsub("/", "\0")) < (last:gsub("/", "\0")) and last:sub(1, #name + 1) ~= name .. "/"
 end
 
--- Collects up to n + 1 names behind `last`, parents before their children.
-local function walk(reg, name, last, n, found)
+-- Collects up to page.n + 1 names behind page.last that the user may know, parents before their
+-- children. Returns the name looked at last if it has no looks left.
+local function walk(reg, q, name, page, found)
+  local last = page.last
   local inner, own = children(reg, reg.layout.repositories .. (name and name .. "/" or ""))
-  if name and own[reg.layout.marker] then
-    local is_later = not last or (name:gsub("/", "\0")) > (last:gsub("/", "\0"))
-    if is_later then found[#found + 1] = name end
+  local is_later = not last or name and (name:gsub("/", "\0")) > (last:gsub("/", "\0"))
+  if name and own[reg.layout.marker] and is_later then
+    page.looks = page.looks - 1
+    if access.may(reg, q, "pull", name) then found[#found + 1] = name end
+    if page.looks == 0 then return name end
   end
   for _, child in ipairs(inner) do
-    if #found > n then return end
+    if #found > page.n then return nil end
     local path = name and name .. "/" .. child or child
-    if not last or not is_behind(path, last) then walk(reg, path, last, n, found) end
+    local cut = not (last and is_behind(path, last)) and walk(reg, q, path, page, found)
+    if cut then return cut end
   end
+  return nil
 end
 
 function M.routes(app, reg)
   app:get("/_catalog", function(q)
     access.ask(reg, q, "catalog")
-    local n, last = pages.wanted(q)
-    last = last and reg.space.inner(last)
-    local found = {}
-    walk(reg, nil, last, n, found)
-    local more = #found > n
-    found[n + 1] = nil
+    local page, found = pages.place(q, reg.prefix .. "/_catalog"), {}
+    page.last = page.last and reg.space.inner(page.last)
+    local cut = walk(reg, q, nil, page, found)
+    local more = #found > page.n
+    found[page.n + 1] = nil
     for i, name in ipairs(found) do found[i] = reg.space.outer(name) end
     return reply(200, { repositories = gate.json.array(found) },
-      pages.headers(reg.prefix .. "/_catalog", n, found, more))
+      pages.headers(page, found, more, not more and cut and reg.space.outer(cut)))
   end)
 end
 

@@ -33,9 +33,18 @@ local function log_of(status)
   return status == 404 and gate.log.debug or gate.log.info
 end
 
+-- An operator's function was asked (access.lua) and has raised what was not meant for a client: a
+-- 404 from a store in `allow` must not look like a blob that is not there.
+local function mistake(q, e)
+  gate.log.error("an option's function failed", { option = q.asks, why = tostring(e) })
+  return { status = 500, name = "INTERNAL",
+    message = "internal error, see the log for request " .. q.id }
+end
+
 -- What an application calls for every typed error; `challenge` goes with each 401.
 return function(challenge)
   return function(q, e)
+    if q.asks and e.name ~= "INTERNAL" then e = mistake(q, e) end
     local code = code_of(e)
     log_of(e.status)("refused", {
       status = e.status, code = code, why = e.message,

@@ -6,18 +6,10 @@
 --   local registry = require "apps.registry"
 --   registry { store = disk, allow = function(q) return q.action == "pull" end }
 --
---   store    where everything is kept
---   layout   which names it has there (default: layouts.distribution)
---   auth     who is asking (default: auth.anonymous)
---   allow    whether they may; access.lua says what it is told (default: everything)
---   on       functions that hear of changes: { ["manifest.pushed"] = function(e) … end };
---            events.lua says which there are
---   prefix   the path it answers below (default: "/v2", which is where clients look); that of a
---            namespace is "/v2/NAME": there the repositories NAME/… are kept apart from all others
---   host     the name of the host it answers for, or a list of them (default: every one)
---   shared   true for each of several registries that show the same repositories of one store,
---            say under two names with other rules; otherwise that is a mistake
+-- docs/registry.md says what each option is, what the functions among them are told, and what
+-- happens when one of them fails.
 local auth = require "auth"
+local check = require("tidegate.check").check
 local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
@@ -34,33 +26,16 @@ local ROOMS = {
   require "apps.registry.uploads",
 }
 
--- what each option has to be
 local OPTIONS = {
-  store = { table = true, userdata = true },
-  layout = { table = true },
-  auth = { table = true },
-  allow = { ["function"] = true },
-  on = { table = true },
-  prefix = { string = true },
-  host = { string = true, table = true },
-  shared = { boolean = true },
+  store = { "table", needed = true },
+  layout = "table",
+  auth = "table",
+  allow = "function",
+  on = { "table", default = {} },
+  prefix = { "string", default = "/v2" },
+  host = "any",
+  shared = "boolean",
 }
-
-local function check(options)
-  if type(options) ~= "table" then error("registry: options are a table", 3) end
-  for name, value in pairs(options) do
-    local kinds = OPTIONS[name]
-    if not kinds then error(("registry: unknown option '%s'"):format(name), 3) end
-    if not kinds[type(value)] then
-      error(("registry: option '%s' cannot be a %s"):format(name, type(value)), 3)
-    end
-  end
-  if not options.store then error("registry: option 'store' is missing", 3) end
-  local ok, wrong = pcall(events.check, options.on or {})
-  if not ok then error("registry: " .. wrong, 3) end
-end
-
-local function everything() return true end
 
 -- Two registries in one place would each take the other's objects for its own.
 local function claim(reg, shared)
@@ -71,19 +46,21 @@ local function claim(reg, shared)
 end
 
 return function(options)
-  check(options)
-  local who = options.auth or auth.anonymous
+  local o = check(options or {}, OPTIONS, "registry")
+  local ok, wrong = pcall(events.check, o.on)
+  if not ok then error("registry: " .. wrong, 2) end
+  local who = o.auth or auth.anonymous
   local reg = {
-    store = options.store,
-    layout = options.layout or require "layouts.distribution",
-    allow = options.allow or everything,
-    prefix = options.prefix or "/v2",
-    emit = events.new(options.on or {}),
+    store = o.store,
+    layout = o.layout or require "layouts.distribution",
+    allow = o.allow,
+    prefix = o.prefix,
+    emit = events.new(o.on),
     types = types.cache(),
-    space = namespace.new(options.prefix),
+    space = namespace.new(o.prefix),
   }
-  claim(reg, options.shared)
-  local app = gate.app { prefix = reg.prefix, host = options.host,
+  claim(reg, o.shared)
+  local app = gate.app { prefix = reg.prefix, host = o.host,
     on_error = errors(who.challenge) }
 
   app:use(function(q)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Tags: their list, and how they go away. The store is the only truth; nothing is remembered.
+-- Tags: their list, and how they go away. The store is the only truth; nothing is remembered. The
+-- list shows the tags that the user may pull: each is asked about.
 local access = require "apps.registry.access"
 local gate = require "tidegate"
 local links = require "apps.registry.links"
@@ -54,25 +55,29 @@ function M.remove_all(reg, repo, digest, target, removed)
   end
 end
 
--- Up to n tags behind `last` in byte order, and whether more follow, by looking at about n names
--- whatever the repository holds.
+-- Up to page.n tags behind page.last in byte order that the user may know, whether more follow, and
+-- the tag looked at last if the page ends there for want of looks. It looks at about page.n names,
+-- and at those that it leaves out, whatever the repository holds.
 --
 -- The store lists names as if each ended with "/", which sorts behind "-" and ".": "a-b" comes
 -- before "a" there, and after it here. Two names are ordered differently only if one begins with
 -- the other. So all that belongs before the end of a page but is listed after it are beginnings
 -- of the page's last name, which are few and are looked up one by one.
-local function page_of(reg, repo, n, last)
-  local found = {}
+local function page_of(reg, q, repo, page)
+  local found, n, last = {}, page.n, page.last
   local function add(tag)
-    if not last or tag > last then found[#found + 1] = tag end
+    if last and tag <= last then return end
+    page.looks = page.looks - 1
+    if access.may(reg, q, "pull", repo, tag) then found[#found + 1] = tag end
   end
   local after = last and reg.layout.tags(repo) .. last or nil
   local more, newest, limit = true, nil, math.min(n + 1, LIST_MAX)
-  while more and #found <= n do
+  while more and #found <= n and page.looks > 0 do
     more, after = each(reg, repo, after, limit, function(tag)
       newest = tag
       add(tag)
     end)
+    limit = LIST_MAX
   end
   if more then
     for cut in newest:gmatch("()[.-]") do
@@ -81,9 +86,13 @@ local function page_of(reg, repo, n, last)
     end
   end
   table.sort(found)
-  more = more or #found > n
-  for i = #found, n + 1, -1 do found[i] = nil end
-  return found, more
+  if #found > n or not more then
+    more = #found > n
+    for i = #found, n + 1, -1 do found[i] = nil end
+    return found, more
+  end
+  while found[1] and found[#found] > newest do found[#found] = nil end -- listed again
+  return found, true, newest
 end
 
 local function exists(reg, repo)
@@ -93,14 +102,13 @@ end
 function M.routes(app, reg)
   app:get("/{repo...}/tags/list", function(q)
     local repo = access.enter(reg, q, "pull")
-    local n, last = pages.wanted(q)
+    local page = pages.place(q, ("%s/%s/tags/list"):format(reg.prefix, repo))
     if not exists(reg, repo) then
       gate.fail(404, "NAME_UNKNOWN", "no such repository", { name = repo })
     end
-    local page, more = page_of(reg, repo, n, last)
-    local path = ("%s/%s/tags/list"):format(reg.prefix, repo)
-    return reply(200, { name = reg.space.outer(repo), tags = gate.json.array(page) },
-      pages.headers(path, n, page, more))
+    local found, more, cut = page_of(reg, q, repo, page)
+    return reply(200, { name = reg.space.outer(repo), tags = gate.json.array(found) },
+      pages.headers(page, found, more, cut))
   end)
 end
 

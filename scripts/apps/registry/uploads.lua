@@ -145,12 +145,12 @@ local function mount(reg, q)
     return false
   end
   q.from = from
-  if not access.may(reg, q, "pull", from) or not access.may(reg, q, "mount", q.repo) then
-    return false
-  end
-  local target = blobs.has(reg, from, digest)
+  if not access.may(reg, q, "pull", from) then return false end
+  local ok, rule = access.may(reg, q, "mount", q.repo)
+  local target = ok and blobs.has(reg, from, digest)
   if not target then return false end
   links.write(reg, reg.layout.layer, q.repo, digest, target)
+  q.action, q.rule = "mount", rule
   reg.emit(q, "blob.mounted", { digest = digest, from = from })
   return true
 end
