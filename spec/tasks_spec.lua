@@ -3,6 +3,7 @@
 -- Tasks beside requests: spawned ones, timers and jobs, and what becomes of them when their
 -- request, the script or the gateway ends. What they do is seen in a shared dictionary.
 local gateway = require "spec.gateway"
+local json = require "dkjson"
 local signal = require "posix.signal"
 local socket = require "socket"
 local tool = require "spec.tool"
@@ -23,7 +24,7 @@ local function script(text, workers)
   return HEAD:format(workers or 1) .. text .. TAIL
 end
 
-local PATIENCE_S = 75 -- a lease that nobody gives back ends after a minute
+local PATIENCE_S = 20
 
 -- Asks until the dictionary's value is what the function accepts.
 local function becomes(g, key, accept)
@@ -243,6 +244,24 @@ describe("gate.every", function()
     b:stop()
     becomes(a, "runs", at_least(runs(a) + 2))
     a:stop()
+    tool.remove(data)
+  end)
+
+  it("gives the lease back at a clean stop, wherever that meets the job", function()
+    local data = tool.tmpdir()
+    local text = script [[
+      gate.every("10ms", "shared", { on = "gateway", store = disk }, function()
+        seen:incr "runs"
+        gate.sleep "3ms"
+      end)]]
+    for i = 1, 8 do
+      local g = gateway.start { script = text, data = data }
+      becomes(g, "runs", at_least(1))
+      socket.sleep(i / 500)
+      g:stop()
+      local record = json.decode(tool.read(data .. "/tidegate/jobs/shared"))
+      assert.equal(0, record.ends)
+    end
     tool.remove(data)
   end)
 

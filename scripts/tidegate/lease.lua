@@ -58,6 +58,30 @@ local function keep(lease, worker)
   end
 end
 
+-- Lets go of what is ours, whatever became of a write that was cut short: it may have been done,
+-- and then nobody else knows the version. The store does.
+local function give_back(lease)
+  local text, object = lease.store:read(lease.key, RECORD_MAX)
+  local record = text and err.try(json.decode, text)
+  if type(record) == "table" and record.holder == lease.me and record.ends ~= 0 then
+    lease.version, lease.due = object.etag, record.due
+    write(lease, 0)
+  end
+end
+
+-- Takes the lease, runs the job and lets go. False when another gateway was first.
+local function hold(lease, f)
+  local _, e = err.try(write, lease, core.now() + HOLD_S)
+  if e and e.name == "EXISTS" then
+    return false
+  elseif e then
+    error(e, 0)
+  end
+  keep(lease, task.spawn(f))
+  err.try(write, lease, 0)
+  return true
+end
+
 -- Returns in how many seconds to look again, or nil when the job has had its run.
 local function attempt(lease, f)
   local wait
@@ -66,19 +90,12 @@ local function attempt(lease, f)
     return math.min(math.max(wait, LOOK_S), lease.interval)
   end
   lease.due = core.now() + lease.interval
-  local _, e = err.try(write, lease, core.now() + HOLD_S)
-  if e and e.name == "EXISTS" then
-    return LOOK_S
-  elseif e then
+  local ok, e = pcall(hold, lease, f)
+  if not ok then -- it is cancelled and cannot wait any more, so somebody else has to let go
+    task.after(0, err.try, give_back, lease)
     error(e, 0)
   end
-  local ok, cancelled = pcall(keep, lease, task.spawn(f))
-  if not ok then -- it cannot wait any more, so somebody else has to let go
-    task.after(0, err.try, write, lease, 0)
-    error(cancelled, 0)
-  end
-  err.try(write, lease, 0)
-  return nil
+  return not e and LOOK_S or nil
 end
 
 -- f, made a run of the job `name` that happens on one gateway of those that name the store.
