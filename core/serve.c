@@ -157,9 +157,8 @@ static void start_control(struct serving *s)
         return;
     int rc = control_open(s->main, path, on_ask, s, &s->control);
     if (rc)
-        LOG_FIELDS(LOG_WARN, "no control socket", {"path", span_of(path)},
-                   {"error",
-                    span_of(rc == -EADDRINUSE ? "another server has it" : err_text(rc))});
+        LOG_FIELDS(LOG_WARN, "no control socket: this server cannot be told anything",
+                   {"path", span_of(path)}, {"error", span_of(no_control(rc))});
     free(path);
 }
 
@@ -206,6 +205,19 @@ static void watch_signals(struct serving *s)
     s->signals[2] = evsignal_new(base, SIGHUP, on_reload, s);
     for (size_t i = 0; i < 3; i++)
         event_add(s->signals[i], NULL);
+static const char *no_control(int rc)
+{
+    switch (rc) {
+    case -EADDRINUSE:
+        return "another server has it";
+    case -ENOENT:
+        return "its folder is not there; make it, or name another path in "
+               "TIDEGATE_CONTROL (\"off\" for none)";
+    default:
+        return err_text(rc);
+    }
+}
+
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -203,11 +203,12 @@ describe("the place of the control socket", function()
     for _, case in ipairs {
       { "off", "TIDEGATE_CONTROL is off" },
       { folder .. "/" .. ("x"):rep(200), "no server answers" },
-      { "/nowhere/below/c", "no server answers" },
+      { "/nowhere/below/c", "no server answers", "its folder is not there; make it, or" },
     } do
       local g = gateway.start { script = SCRIPT, env = { TIDEGATE_CONTROL = case[1] } }
       assert.equal("ok", g:request("GET", "/").body)
       assert.equal(case[1] ~= "off", g:log():find("no control socket", 1, true) ~= nil)
+      assert.truthy(g:log():find(case[3] or "", 1, true), g:log())
       local ok, out = g:command("status")
       assert.is_false(ok)
       assert.truthy(out:find(case[2], 1, true), out)
