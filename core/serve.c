@@ -200,6 +200,9 @@ static int start_crews(struct serving *s, struct gate_config *config)
 static void watch_signals(struct serving *s)
 {
     struct event_base *base = worker_base(s->main);
+    /* what libevent puts back at the end: a signal that comes late has nothing to stop */
+    for (size_t i = 0; i < 3; i++)
+        signal((int[]){SIGTERM, SIGINT, SIGHUP}[i], SIG_IGN);
     s->signals[0] = evsignal_new(base, SIGTERM, on_stop, s);
     s->signals[1] = evsignal_new(base, SIGINT, on_stop, s);
     s->signals[2] = evsignal_new(base, SIGHUP, on_reload, s);
