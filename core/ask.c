@@ -36,11 +36,13 @@ static int connect_to(const char *path)
     return rc;
 }
 
-static int connect_to_server(void)
+static int connect_to_server(bool quiet)
 {
     char *path = control_path();
     int fd = path ? connect_to(path) : -EINVAL;
-    if (!path)
+    if (quiet)
+        ;
+    else if (!path)
         fprintf(stderr, "tidegate: TIDEGATE_CONTROL is off\n");
     else if (fd < 0)
         fprintf(stderr,
@@ -58,12 +60,12 @@ static size_t hear(void *buffer, size_t size, void *arg)
     return n < 0 ? (size_t)-1 : (size_t)n;
 }
 
-/* The answer, or NULL; why is then on stderr. */
-static json_t *ask(const char *question)
+/* The answer, or NULL; why is then on stderr, unless `quiet`. */
+static json_t *ask(const char *question, bool quiet)
 {
     json_error_t fault;
     json_t *answer = NULL;
-    int fd = connect_to_server();
+    int fd = connect_to_server(quiet);
     if (fd < 0)
         return NULL;
     size_t n = strlen(question);
@@ -71,12 +73,12 @@ static json_t *ask(const char *question)
         answer = json_load_callback(hear, &fd, 0, &fault);
     close(fd);
     const char *error = json_string_value(json_object_get(answer, "error"));
-    if (!answer)
-        fprintf(stderr, "tidegate: the server did not answer\n");
-    else if (error)
-        fprintf(stderr, "tidegate: %s\n", error);
-    else
+    if (answer && !error)
         return answer;
+    if (!answer && !quiet)
+        fprintf(stderr, "tidegate: the server did not answer\n");
+    else if (error && !quiet)
+        fprintf(stderr, "tidegate: %s\n", error);
     json_decref(answer);
     return NULL;
 }
@@ -140,11 +142,16 @@ static void print_status(const json_t *a)
 {
     const json_t *memory = json_object_get(a, "memory");
     const json_t *refused = json_object_get(a, "refused");
+    const json_t *readonly = json_object_get(a, "readonly");
     const json_t *list, *one;
     size_t i;
     printf("tidegate %s, pid %lld, ", text(a, "version"), number(a, "pid"));
     print_uptime((long long)real(a, "uptime"));
-    printf("%s\n", json_is_true(json_object_get(a, "stopping")) ? ", stopping" : "");
+    bool stopping = json_is_true(json_object_get(a, "stopping"));
+    printf("%s\n", stopping ? ", stopping" : *text(a, "draining") ? ", draining" : "");
+    if (readonly)
+        printf("%-12ssince %s, %lld from before may still write\n", "read-only",
+               text(readonly, "since"), number(readonly, "writers"));
     printf("%-12s%s\n", "script", text(a, "script"));
     if (refused)
         printf("%-12s%s at %s\n", "refused", text(refused, "error"),
@@ -205,7 +212,7 @@ static void print_tasks(const json_t *a)
 
 static int show(const char *question, bool json, void (*print)(const json_t *answer))
 {
-    json_t *answer = ask(question);
+    json_t *answer = ask(question, false);
     if (!answer)
         return 1;
     if (json) {
@@ -238,4 +245,77 @@ int ask_status(bool json)
 int ask_tasks(bool json)
 {
     return show("tasks\n", json, print_tasks);
+}
+
+/* -- switches ---------------------------------------------------------------------- */
+
+static long long writers(const json_t *a)
+{
+    return number(json_object_get(a, "readonly"), "writers");
+}
+
+static long long total(const json_t *a, const char *name)
+{
+    const json_t *one, *list = json_object_get(a, "workers");
+    long long n = 0;
+    size_t i;
+    json_array_foreach(list, i, one)
+    {
+        n += number(one, name);
+    }
+    return n;
+}
+
+int ask_readonly(bool on, bool wait)
+{
+    json_t *a = ask(on ? "readonly on\n" : "readonly off\n", false);
+    while (a && on && wait && writers(a) > 0) {
+        printf("%lld from before may still write\n", writers(a));
+        fflush(stdout);
+        json_decref(a);
+        sleep(1);
+        a = ask("status\n", false);
+    }
+    if (!a)
+        return 1;
+    if (!json_object_get(a, "readonly"))
+        printf("not read-only\n");
+    else
+        printf("read-only, %lld from before may still write\n", writers(a));
+    json_decref(a);
+    return 0;
+}
+
+/* Until the server of that pid is gone; another one may have come to its place. */
+static void await_end(json_t *a)
+{
+    long long pid = number(a, "pid");
+    while (a && number(a, "pid") == pid) {
+        long long connections = total(a, "connections"), requests = total(a, "requests");
+        printf("draining: %lld connection%s, %lld request%s\n", connections,
+               plural(connections), requests, plural(requests));
+        fflush(stdout);
+        json_decref(a);
+        sleep(1);
+        a = ask("status\n", true);
+    }
+    json_decref(a);
+    printf("drained\n");
+}
+
+int ask_drain(unsigned delay_ms, bool wait)
+{
+    char question[32];
+    snprintf(question, sizeof question, "drain %u\n", delay_ms);
+    json_t *a = ask(question, false);
+    if (!a)
+        return 1;
+    if (wait) {
+        await_end(a);
+        return 0;
+    }
+    printf("draining: %lld connections, %lld requests\n", total(a, "connections"),
+           total(a, "requests"));
+    json_decref(a);
+    return 0;
 }

@@ -11,5 +11,10 @@
 int ask_reload(void);
 int ask_status(bool json);
 int ask_tasks(bool json);
+/* wait: until nothing that began before can change a store. */
+int ask_readonly(bool on, bool wait);
+/* delay_ms: how long it goes on accepting once it has said that it is not ready. wait:
+ * until the server has gone, with its progress on stdout. */
+int ask_drain(unsigned delay_ms, bool wait);
 
 #endif

@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DRAIN_DELAY_S 5 /* for a load balancer to notice; seconds */
+#define DRAIN_DELAY_MAX_S 3600
+
 struct command {
     const char *name;
     const char *arguments;
@@ -67,6 +70,31 @@ static int run_tasks(char **arguments)
     return ask_tasks(arguments[0] != NULL);
 }
 
+static int usage_of(const char *name);
+
+static int run_readonly(char **arguments)
+{
+    bool on = strcmp(arguments[0], "on") == 0;
+    bool wait = arguments[1] && strcmp(arguments[1], "--wait") == 0;
+    if ((!on && strcmp(arguments[0], "off") != 0) || (arguments[1] && !wait))
+        return usage_of("readonly");
+    return ask_readonly(on, wait);
+}
+
+static int run_drain(char **arguments)
+{
+    uint64_t delay_s = DRAIN_DELAY_S;
+    bool wait = false;
+    for (char **a = arguments; *a; a++) {
+        if (strcmp(*a, "--wait") == 0)
+            wait = true;
+        else if (strcmp(*a, "--delay") != 0 || !*++a ||
+                 span_u64(span_of(*a), &delay_s) != 0 || delay_s > DRAIN_DELAY_MAX_S)
+            return usage_of("drain");
+    }
+    return ask_drain((unsigned)delay_s * 1000, wait);
+}
+
 static int run_version(char **arguments)
 {
     (void)arguments;
@@ -86,6 +114,10 @@ static const struct command commands[] = {
     {"reload", "", "have the running server load its script anew", 0, 0, run_reload},
     {"status", "[--json]", "print what the running server is and has", 0, 1, run_status},
     {"tasks", "[--json]", "print its requests, and what each waits for", 0, 1, run_tasks},
+    {"readonly", "on|off [--wait]", "refuse changes, or take them again", 1, 2,
+     run_readonly},
+    {"drain", "[--delay S] [--wait]", "say that it is not ready, then end it politely", 0,
+     3, run_drain},
     {"version", "", "print the versions of the program and its libraries", 0, 0,
      run_version},
     {"help", "", "print this", 0, 0, run_help},
@@ -97,7 +129,7 @@ static void usage(FILE *out)
 {
     fprintf(out, "usage: tidegate COMMAND\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-8s %-8s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(out, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(
         out,
@@ -126,10 +158,17 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
-/* An option is the only argument of its command, and there is one: --json. */
+static int usage_of(const char *name)
+{
+    const struct command *command = find(name);
+    fprintf(stderr, "usage: tidegate %s %s\n", command->name, command->arguments);
+    return 2;
+}
+
+/* A command that takes --json takes nothing else. */
 static bool fits(const struct command *command, int n, char **arguments)
 {
-    bool option = command->arguments[0] == '[';
+    bool option = strcmp(command->arguments, "[--json]") == 0;
     return n >= command->least && n <= command->most &&
            !(option && n == 1 && strcmp(arguments[0], "--json") != 0);
 }
@@ -143,10 +182,8 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    if (!fits(command, argc - 2, argv + 2)) {
-        fprintf(stderr, "usage: tidegate %s %s\n", command->name, command->arguments);
-        return 2;
-    }
+    if (!fits(command, argc - 2, argv + 2))
+        return usage_of(command->name);
     kinds_add(&fs_kind);
     kinds_add(&mem_kind);
     return command->run(argv + 2);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mode.h"
 #include "http/client.h"
 #include "serving.h"
 #include "store/cache.h"
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #define IDLE_BUFFERS (32u << 20) /* bytes of chunk buffers kept for the next body */
+#define DRAIN_MAX_MS 3600000u
 
 void serving_end(struct serving *s)
 {
@@ -111,16 +113,16 @@ static void crew_teardown(void *arg)
     http_client_free(c->worker);
 }
 
-static void on_stop(evutil_socket_t number, short events, void *arg)
+/* The first time everything that runs may end, the second time it has to. */
+static void stop(struct serving *s, const char *why)
 {
-    struct serving *s = arg;
-    (void)events;
     if (++s->stops == 1) {
-        log_msg(LOG_INFO, "%s: draining; a second signal stops at once",
-                strsignal(number));
+        log_msg(LOG_INFO, "%s: draining; a second signal stops at once", why);
+        mode_set(MODE_DRAINING, true);
+        timer_clear(&s->drain);
         listeners_close(s);
     } else if (s->stops == 2) {
-        log_msg(LOG_WARN, "%s again: ending every connection", strsignal(number));
+        log_msg(LOG_WARN, "%s again: ending every connection", why);
     }
     for (size_t i = 0; i < s->n_crews; i++) {
         struct crew *c = &s->crews[i];
@@ -131,6 +133,17 @@ static void on_stop(evutil_socket_t number, short events, void *arg)
     }
 }
 
+static void on_stop(evutil_socket_t number, short events, void *arg)
+{
+    (void)events;
+    stop(arg, strsignal(number));
+}
+
+static void on_drain(struct timer *t)
+{
+    stop(CONTAINER(t, struct serving, drain), "drain");
+}
+
 static void on_reload(evutil_socket_t number, short events, void *arg)
 {
     (void)number;
@@ -138,15 +151,72 @@ static void on_reload(evutil_socket_t number, short events, void *arg)
     reload_ask(arg, NULL);
 }
 
+/* The word behind the question, or "". */
+static const char *word_of(const char *line, size_t n)
+{
+    return line[n] == ' ' ? line + n + 1 : "";
+}
+
+/* "readonly on" and "readonly off". The answer is a status, in which those are counted
+ * that began before. */
+static void ask_readonly(struct serving *s, struct control_call *call, const char *word)
+{
+    bool on = strcmp(word, "on") == 0;
+    if (!on && strcmp(word, "off") != 0) {
+        control_answer(call, xstrdup("{\"error\": \"readonly is on or off\"}"));
+        return;
+    }
+    if (on != mode_is(MODE_READONLY))
+        log_msg(LOG_WARN, "the gateway is %s", on ? "read-only" : "no longer read-only");
+    mode_set(MODE_READONLY, on);
+    survey_ask(s, call, false);
+}
+
+/* "drain MS": says so at once to whoever asks whether it is ready, and stops after so
+ * long. Who asks again waits for what was asked first. */
+static void ask_drain(struct serving *s, struct control_call *call, const char *word)
+{
+    uint64_t ms;
+    if (span_u64(span_of(word), &ms) != 0 || ms > DRAIN_MAX_MS) {
+        control_answer(call, xstrdup("{\"error\": \"drain takes milliseconds\"}"));
+        return;
+    }
+    if (s->stops == 0 && !mode_is(MODE_DRAINING)) {
+        log_msg(LOG_INFO, "drain: not ready from now on, the listeners close in %.1f s",
+                (double)ms / 1e3);
+        mode_set(MODE_DRAINING, true);
+        timer_set(&s->drain, worker_now(s->main) + ms * NS_PER_MS);
+    }
+    survey_ask(s, call, false);
+}
+
 static void on_ask(void *arg, struct control_call *call, const char *line)
 {
     struct serving *s = arg;
+    size_t n = strcspn(line, " ");
     if (strcmp(line, "reload") == 0)
         reload_ask(s, call);
     else if (strcmp(line, "status") == 0 || strcmp(line, "tasks") == 0)
         survey_ask(s, call, line[0] == 't');
+    else if (n == strlen("readonly") && strncmp(line, "readonly", n) == 0)
+        ask_readonly(s, call, word_of(line, n));
+    else if (n == strlen("drain") && strncmp(line, "drain", n) == 0)
+        ask_drain(s, call, word_of(line, n));
     else
         control_answer(call, xstrdup("{\"error\": \"no such question\"}"));
+}
+
+static const char *no_control(int rc)
+{
+    switch (rc) {
+    case -EADDRINUSE:
+        return "another server has it";
+    case -ENOENT:
+        return "its folder is not there; make it, or name another path in "
+               "TIDEGATE_CONTROL (\"off\" for none)";
+    default:
+        return err_text(rc);
+    }
 }
 
 /* A server serves without it, so what goes wrong is a line in the log. */
@@ -200,6 +270,7 @@ static int start_crews(struct serving *s, struct gate_config *config)
 static void watch_signals(struct serving *s)
 {
     struct event_base *base = worker_base(s->main);
+    timer_init(&s->drain, s->main, on_drain);
     /* what libevent puts back at the end: a signal that comes late has nothing to stop */
     for (size_t i = 0; i < 3; i++)
         signal((int[]){SIGTERM, SIGINT, SIGHUP}[i], SIG_IGN);
@@ -208,19 +279,6 @@ static void watch_signals(struct serving *s)
     s->signals[2] = evsignal_new(base, SIGHUP, on_reload, s);
     for (size_t i = 0; i < 3; i++)
         event_add(s->signals[i], NULL);
-static const char *no_control(int rc)
-{
-    switch (rc) {
-    case -EADDRINUSE:
-        return "another server has it";
-    case -ENOENT:
-        return "its folder is not there; make it, or name another path in "
-               "TIDEGATE_CONTROL (\"off\" for none)";
-    default:
-        return err_text(rc);
-    }
-}
-
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -311,6 +369,8 @@ static void finish(struct serving *s)
     for (size_t i = 0; i < 3; i++)
         if (s->signals[i])
             event_free(s->signals[i]);
+    if (s->main)
+        timer_fini(&s->drain);
     worker_free(s->main);
     cache_stop();
     bufpool_stop();

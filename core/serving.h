@@ -60,7 +60,7 @@ struct report {
     size_t n_gates;
     struct {
         unsigned generation;
-        size_t requests, memory;
+        size_t requests, memory, writers;
     } gates[GENERATIONS_MAX];
     size_t max_tasks; /* 0: tasks are not asked for */
     size_t n_tasks;
@@ -92,8 +92,9 @@ struct serving {
     struct survey *survey;
     struct control *control;
     struct event *signals[3];
-    sem_t ready; /* a worker has set up, or failed to */
-    int stops;   /* how often we were asked to stop */
+    struct timer drain; /* from the question to the first stop */
+    sem_t ready;        /* a worker has set up, or failed to */
+    int stops;          /* how often we were asked to stop */
 };
 
 /* The one that new requests go to. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "base/mode.h"
 #include "serving.h"
 #include "store/store.h"
 #include "stream/bufpool.h"
@@ -78,6 +79,19 @@ static json_t *generations(struct serving *s)
     return list;
 }
 
+/* Since when it is read-only, and how many began before that are not over. */
+static json_t *readonly(struct serving *s)
+{
+    size_t writers = 0;
+    for (size_t i = 0; i < s->n_crews; i++) {
+        const struct report *r = &s->crews[i].report;
+        for (size_t k = 0; survey_told(&s->crews[i]) && k < r->n_gates; k++)
+            writers += r->gates[k].writers;
+    }
+    return json_pack("{s:o, s:o}", "since", date(mode_since(MODE_READONLY)), "writers",
+                     integer(writers));
+}
+
 static json_t *workers(struct serving *s)
 {
     json_t *list = json_array();
@@ -142,6 +156,10 @@ char *status_text(struct serving *s)
                   "script", status_string(s->script), "stopping", s->stops > 0, "listen",
                   listeners(s), "stores", stores(s), "generations", generations(s),
                   "workers", workers(s), "memory", memory());
+    if (mode_is(MODE_READONLY))
+        json_object_set_new(answer, "readonly", readonly(s));
+    if (mode_is(MODE_DRAINING))
+        json_object_set_new(answer, "draining", date(mode_since(MODE_DRAINING)));
     if (refused)
         json_object_set_new(
             answer, "refused",

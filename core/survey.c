@@ -37,6 +37,7 @@ static void on_ask(struct call *call)
         const struct tenure *t = CONTAINER(l, struct tenure, link);
         r->gates[r->n_gates].generation = t->generation->number;
         r->gates[r->n_gates].requests = gate_requests(t->gate);
+        r->gates[r->n_gates].writers = gate_writers(t->gate);
         r->gates[r->n_gates].memory = gate_memory(t->gate);
         room += gate_requests(t->gate);
         r->n_gates++;

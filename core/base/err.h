@@ -28,7 +28,8 @@
     X(MALFORMED, 17, 400, "malformed body framing")                                      \
     X(STALLED, 18, 408, "the body stopped arriving")                                     \
     X(UPSTREAM, 19, 502, "an upstream server could not be reached or broke off")         \
-    X(LATE, 20, 504, "an upstream server took too long")
+    X(LATE, 20, 504, "an upstream server took too long")                                 \
+    X(READONLY, 21, 405, "the gateway is read-only for now")
 
 enum {
 #define X(name, number, status, text) E_##name = -4096 - (number),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/background.h"
 
+#include "base/mode.h"
 #include "lua/timers.h"
 
 #include <lauxlib.h>
@@ -12,6 +13,7 @@ static int push_call(lua_State *L, struct task *t)
     struct background *b = t->owner;
     t->id = b->id[0] ? b->id : NULL;
     t->job = b->job;
+    t->readonly = b->readonly;
     luaL_checkstack(L, b->n + 1, "arguments");
     lua_rawgeti(L, LUA_REGISTRYINDEX, b->ref);
     for (int i = 1; i <= b->n; i++)
@@ -74,6 +76,7 @@ struct background *background_new(lua_State *L, int idx)
     b->vm = vm;
     b->ref = ref;
     b->n = n;
+    b->readonly = vm->running ? vm->running->readonly : mode_is(MODE_READONLY);
     if (vm->running) {
         b->job = vm->running->job;
         snprintf(b->id, sizeof b->id, "%s", vm->running->id ? vm->running->id : "");

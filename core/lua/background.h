@@ -29,7 +29,8 @@ struct background {
     char id[BACKGROUND_ID]; /* of the request that it comes from; "" for none */
     const char *job; /* the name of the job that it belongs to, borrowed; or NULL */
     bool cancelled, over;
-    int status; /* how it ended; LUA_ERRMEM if it never began */
+    bool readonly; /* like the task that it comes from, or like the gateway */
+    int status;    /* how it ended; LUA_ERRMEM if it never began */
     /* Once, when it is over; results or the error are on task->L's stack until
      * background_free. NULL: it frees itself. */
     void (*ended)(struct background *b);

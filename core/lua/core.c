@@ -25,6 +25,7 @@ int core_open(lua_State *L)
     l_json_open(L);
     l_data_open(L);
     l_log_open(L);
+    l_mode_open(L);
     l_files_open(L);
     l_shared_open(L);
     return 1;

@@ -363,6 +363,22 @@ void gate_hurry(struct gate *g)
     background_stop(g->vm, 0);
 }
 
+static bool may_write(const struct task *t)
+{
+    return t && !t->over && !t->readonly;
+}
+
+size_t gate_writers(const struct gate *g)
+{
+    const struct vm *vm = g->vm;
+    size_t n = vm->n_heirs;
+    for (const struct list *l = g->visits.next; l != &g->visits; l = l->next)
+        n += may_write(CONTAINER((struct list *)(uintptr_t)l, struct visit, link)->task);
+    for (const struct list *l = vm->background.next; l != &vm->background; l = l->next)
+        n += !CONTAINER((struct list *)(uintptr_t)l, struct background, link)->readonly;
+    return n;
+}
+
 size_t gate_memory(const struct gate *g)
 {
     return g->vm->heap.used;

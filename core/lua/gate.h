@@ -68,6 +68,9 @@ void gate_start(struct gate *g);
 size_t gate_busy(const struct gate *g);
 /* How many requests of these. */
 size_t gate_requests(const struct gate *g);
+/* How many requests and other tasks may still change a store: all, unless the gateway was
+ * read-only when they began. */
+size_t gate_writers(const struct gate *g);
 /* Bytes of its Lua heap. */
 size_t gate_memory(const struct gate *g);
 /* No request begins in it from here on. Its timers stop and its jobs are cancelled; other

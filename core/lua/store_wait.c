@@ -203,6 +203,27 @@ static const struct wait_kind *kind_of(enum store_verb verb)
     return &kinds[verb];
 }
 
+/* What a read-only gateway refuses. Not touch: it changes no content, and a pull renews by
+ * it what prune has promised. A commit belongs to a create that was not refused. */
+static bool is_change(enum store_verb verb)
+{
+    switch (verb) {
+    case OP_create:
+    case OP_append:
+    case OP_put:
+    case OP_put_if:
+    case OP_copy:
+    case OP_move:
+    case OP_concat:
+    case OP_remove:
+    case OP_remove_prefix:
+    case OP_expire:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static struct store_wait *wait_begin(lua_State *L, enum store_verb verb,
                                      struct store *store, struct span prefix)
 {
@@ -223,6 +244,10 @@ static struct store_wait *wait_begin(lua_State *L, enum store_verb verb,
     w->sink = NULL;
     task_arm(t, kind);
     t->leave = wait_leave;
+    if (t->readonly && is_change(verb)) {
+        w->op.rc = E_READONLY;
+        return NULL;
+    }
     if (keyed && !(w->op.key = key_at(L, 2, w->prefix, w->key))) {
         w->op.rc = E_INVALID;
         return NULL;

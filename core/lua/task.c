@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/task.h"
 #include "base/log.h"
+#include "base/mode.h"
 #include "http/parse.h"
 #include "loop/worker.h"
 #include "lua/box.h"
@@ -109,6 +110,7 @@ static struct task *task_get(struct vm *vm)
     t->kind = NULL;
     t->id = t->job = NULL;
     t->waiting = t->cancelled = t->timed_out = t->is_heir = t->over = false;
+    t->readonly = mode_is(MODE_READONLY);
     t->stopped = NULL;
     list_init(&t->holds);
     return t;

@@ -70,6 +70,7 @@ struct task {
     void (*leave)(void *room, struct task *heir);
     uint64_t due; /* when the wait will have lasted too long */
     bool waiting, cancelled, timed_out, is_heir, over;
+    bool readonly;        /* it began when the gateway was: it may not change a store */
     char *stopped;        /* where its code was when the watchdog stopped it; or NULL */
     int status;           /* once over */
     unsigned streak;      /* operations over at once since the last resume */

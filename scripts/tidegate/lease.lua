@@ -72,7 +72,7 @@ end
 -- Takes the lease, runs the job and lets go. False when another gateway was first.
 local function hold(lease, f)
   local _, e = err.try(write, lease, core.now() + HOLD_S)
-  if e and e.name == "EXISTS" then
+  if e and (e.name == "EXISTS" or e.name == "READONLY") then
     return false
   elseif e then
     error(e, 0)

@@ -76,7 +76,9 @@ local function run(app, q, path)
   return reply.send(q, r)
 end
 
-local LATER = { ["Retry-After"] = 5 } -- seconds; of every 503 that says nothing else
+-- headers of errors that say nothing else
+local LATER = { ["Retry-After"] = 5 } -- seconds; of every 503
+local READERS = { Allow = "GET, HEAD" } -- RFC 9110, 15.5.6: of every 405
 
 local function default_error(_, e)
   return reply.new(e.status, { errors = { { code = e.code, message = e.message,
@@ -89,7 +91,7 @@ local function answer(app, q, e)
   if not reply.is(r) then
     error("on_error must return a reply, it returned " .. type(r), 0)
   end
-  local more = e.headers or e.status == 503 and LATER
+  local more = e.headers or e.status == 503 and LATER or e.name == "READONLY" and READERS
   if more then
     local headers = {}
     for name, value in pairs(more) do

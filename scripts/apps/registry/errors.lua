@@ -19,6 +19,7 @@ local CODES = {
   TIMEOUT = "UNAVAILABLE",
   UNSUPPORTED = "UNSUPPORTED",
   DENIED = "DENIED",
+  READONLY = "UNSUPPORTED", -- as the distribution registry answers when it is read-only
   INTERNAL = "UNKNOWN", -- a mistake in a script
 }
 
