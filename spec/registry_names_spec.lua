@@ -73,7 +73,11 @@ describe("the distribution layout", function()
     { layout.upload("a/b", id), A .. "_uploads/" .. id .. "/" },
     { layout.upload_started("a/b", id), A .. "_uploads/" .. id .. "/startedat" },
     { layout.upload_data("a/b", id), A .. "_uploads/" .. id .. "/data" },
-    { layout.upload_states("a/b", id), A .. "_uploads/" .. id .. "/hashstates/sha256/" },
+    { layout.upload_states("a/b", id, "sha256"), A .. "_uploads/" .. id .. "/hashstates/sha256/" },
+    { layout.referrers("a/b", digest), A .. "_referrers/sha256/" .. HEX .. "/of/" },
+    { layout.referrer("a/b", digest, digest),
+      A .. "_referrers/sha256/" .. HEX .. "/of/sha256/" .. HEX },
+    { layout.referrers_taken("a/b", digest), A .. "_referrers/sha256/" .. HEX .. "/taken" },
   }
 
   it("names everything as the distribution registry does", function()

@@ -161,6 +161,45 @@ describe("uploads", function()
     check_blob("up/long2", digest, TEXT)
   end)
 
+  it("hash as they come what is to have a SHA-512 digest", function()
+    local digest = "sha512:" .. tool.sha512(TEXT)
+    for _, lost in ipairs { "none", "sha512/2000", "sha256/2000" } do
+      local reply = g:request("POST", "/v2/up/algo/blobs/uploads/?digest-algorithm=sha512")
+      local location = pusher.place(reply)
+      check_session(reply, 202, location, "0-0")
+      g:request("PATCH", location, { body = TEXT:sub(1, 1000) })
+      g:request("PATCH", location, { body = TEXT:sub(1001, 2000) })
+      local below = "docker/registry/v2/repositories/up/algo/_uploads/" .. location:match("[^/]+$")
+      assert.same({ "data", "hashstates/sha256/1000", "hashstates/sha256/2000",
+        "hashstates/sha512/0", "hashstates/sha512/1000", "hashstates/sha512/2000", "startedat" },
+        g:files(below))
+      local state = tool.read(g.data .. "/" .. below .. "/hashstates/sha512/2000")
+      assert.same({ 204, "sha\7" }, { #state, state:sub(1, 4) })
+      os.remove(g.data .. "/" .. below .. "/hashstates/" .. lost)
+      reply = g:request("PUT", location .. "?digest=" .. digest, { body = TEXT:sub(2001) })
+      check_created(reply, "up/algo", digest)
+      check_blob("up/algo", digest, TEXT)
+    end
+    check_no_session("up/algo")
+  end)
+
+  it("end with a digest of either algorithm, whichever they began with", function()
+    for _, algorithm in ipairs { "sha256", "sha512" } do
+      local path = "/v2/up/either/blobs/uploads/?digest-algorithm=" .. algorithm
+      for _, digest in ipairs { DIGEST, "sha512:" .. tool.sha512(TEXT) } do
+        local location = pusher.place(g:request("POST", path))
+        g:request("PATCH", location, { body = TEXT })
+        check_created(g:request("PUT", location .. "?digest=" .. digest), "up/either", digest)
+      end
+    end
+    for _, bad in ipairs { "md5", "SHA512", "" } do
+      local path = "/v2/up/either/blobs/uploads/?digest-algorithm=" .. bad
+      local reply = g:request("POST", path)
+      assert.equal(400, reply.status)
+      assert.equal("DIGEST_INVALID", (pusher.code(reply)))
+    end
+  end)
+
   it("end with a digest that is not the content's: 400, and the session is gone", function()
     local wrong = tool.digest("wrong")
     for _, before in ipairs { "", TEXT:sub(1, 10) } do

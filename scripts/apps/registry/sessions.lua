@@ -6,19 +6,35 @@
 -- after the bytes it covers are durable, and one that is missing (the client left in the middle of
 -- a body) is made again from the nearest earlier one. So any gateway, or the other registry, can
 -- go on with any session.
+--
+-- A session for a SHA-512 digest keeps the states of both: what it holds is stored by its SHA-256.
+-- An empty state at offset 0 says that it is one.
 local gate = require "tidegate"
 local links = require "apps.registry.links"
 
-local STATE_SIZE = 108 -- bytes: Go's marshalled SHA-256
+local STATE_SIZES = { sha256 = 108, sha512 = 204 } -- bytes: what Go marshals
 local STATE_MAX = 256
+local SHORT, BOTH = { "sha256" }, { "sha256", "sha512" }
 
 local M = {}
 
--- A new session; returns its id.
-function M.start(reg, repo)
+local function state_key(reg, s, algorithm, offset)
+  return ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, algorithm), offset)
+end
+
+-- A new session for a digest of this algorithm; returns its id.
+function M.start(reg, repo, algorithm)
   local id = gate.uuid()
+  if algorithm ~= "sha256" then
+    reg.store:put(state_key(reg, { repo = repo, id = id }, algorithm, 0), "")
+  end
   reg.store:put(reg.layout.upload_started(repo, id), os.date("!%Y-%m-%dT%H:%M:%SZ"))
   return id
+end
+
+-- The algorithms whose states the session keeps.
+local function algorithms(reg, s)
+  return reg.store:stat(state_key(reg, s, "sha512", 0)) and BOTH or SHORT
 end
 
 -- The session { repo, id, size }, or nil.
@@ -33,28 +49,35 @@ function M.remove(reg, s)
   reg.store:remove_prefix(reg.layout.upload(s.repo, s.id))
 end
 
--- The greatest offset up to the size that a state was saved for, or 0.
-local function saved_offset(reg, s)
-  local prefix = reg.layout.upload_states(s.repo, s.id, "sha256")
-  local best, after = 0, nil
+-- The states behind this many bytes, by algorithm; nil unless all of them are there.
+local function read_states(reg, s, hashes, offset)
+  local states = {}
+  for _, algorithm in ipairs(hashes) do
+    local state = reg.store:read(state_key(reg, s, algorithm, offset), STATE_MAX)
+    if not state or #state ~= STATE_SIZES[algorithm] then return nil end
+    states[algorithm] = state
+  end
+  return states
+end
+
+-- The greatest offset up to the size that all states were saved for, and those; or 0.
+local function saved(reg, s, hashes)
+  local prefix = reg.layout.upload_states(s.repo, s.id, hashes[#hashes])
+  local offsets, after = {}, nil
   repeat
     local page, more = reg.store:list(prefix, { after = after })
     for _, entry in ipairs(page) do
       local offset = tonumber(entry.name:match("/(%d+)$"))
-      if offset and offset <= s.size and offset > best and entry.size == STATE_SIZE then
-        best = offset
-      end
+      if offset and offset <= s.size and offset > 0 then offsets[#offsets + 1] = offset end
       after = entry.name
     end
   until not more
-  return best
-end
-
-local function read_state(reg, s, offset)
-  if offset == 0 then return nil end
-  local key = ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, "sha256"), offset)
-  local state = reg.store:read(key, STATE_MAX)
-  return state and #state == STATE_SIZE and { sha256 = state } or nil
+  table.sort(offsets)
+  for i = #offsets, 1, -1 do
+    local states = read_states(reg, s, hashes, offsets[i])
+    if states then return offsets[i], states end
+  end
+  return 0, nil
 end
 
 -- The session's bytes from an offset on; not those that came since it was loaded.
@@ -63,23 +86,24 @@ local function open(reg, s, offset)
     { offset = offset, size = s.size - offset })
 end
 
--- Hashes what the states do not cover: the digest and the states behind the last byte.
-local function catch_up(reg, s)
-  local offset = saved_offset(reg, s)
-  local data = open(reg, s, offset)
-  return data:into(nil, { states = read_state(reg, s, offset) })
+-- Hashes what the states do not cover: the digests and the states behind the last byte.
+local function catch_up(reg, s, hashes)
+  local offset, states = saved(reg, s, hashes)
+  return open(reg, s, offset):into(nil, { hash = hashes, states = states })
 end
 
 -- Moves the body behind what is there; returns what `into` does. It fails as `append` and `into`
 -- do: what came before the failure stays, as the size of `data`, and no state says so.
 function M.append(reg, s, body, limit)
-  local states = read_state(reg, s, s.size)
-  if not states and s.size > 0 then states = catch_up(reg, s).states end
+  local hashes = algorithms(reg, s)
+  local states = s.size > 0
+    and (read_states(reg, s, hashes, s.size) or catch_up(reg, s, hashes).states) or nil
   local sink = reg.store:append(reg.layout.upload_data(s.repo, s.id), s.size)
-  local got = body:into(sink, { states = states, limit = limit })
+  local got = body:into(sink, { hash = hashes, states = states, limit = limit })
   s.size = s.size + got.size
-  local key = ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, "sha256"), s.size)
-  reg.store:put(key, got.states.sha256)
+  for _, algorithm in ipairs(hashes) do
+    reg.store:put(state_key(reg, s, algorithm, s.size), got.states[algorithm])
+  end
   return got
 end
 
@@ -89,9 +113,8 @@ function M.digests(reg, s, algorithm, got)
   if s.size == 0 then
     return { sha256 = gate.hash("sha256", ""), sha512 = gate.hash("sha512", "") }
   end
-  if algorithm == "sha256" then return got or catch_up(reg, s) end
-  local data = open(reg, s, 0)
-  return data:into(nil, { hash = { "sha256", "sha512" } })
+  if got and got[algorithm] then return got end
+  return catch_up(reg, s, algorithm == "sha256" and SHORT or BOTH)
 end
 
 -- Gives the content its name and the repository its link, in this order: a link never points at

@@ -159,7 +159,12 @@ local function post(reg, q)
   access.enter(reg, q, "push")
   if q.query.mount and mount(reg, q) then return created(reg, q.repo, q.query.mount) end
   if q.query.digest then return post_whole(reg, q) end
-  local s = { repo = q.repo, id = sessions.start(reg, q.repo), size = 0 }
+  local algorithm = q.query["digest-algorithm"] or "sha256"
+  if not names.is_algorithm(algorithm) then
+    gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
+      { algorithm = algorithm })
+  end
+  local s = { repo = q.repo, id = sessions.start(reg, q.repo, algorithm), size = 0 }
   gate.log.debug("upload begun", { upload = s.id, repo = s.repo })
   return reply(202, nil, session_headers(reg, s))
 end
