@@ -128,6 +128,10 @@ TORTURE_KILLS = 200
 torture: $(BUILD)/tidegate ## kill -9 a gateway TORTURE_KILLS (200) times while clients push, and look what is lost
 	@TIDEGATE_BIN=$(BUILD)/tidegate TORTURE_KILLS=$(TORTURE_KILLS) luajit spec/run.lua spec/torture_spec.lua
 
+.PHONY: conformance
+conformance: $(BUILD)/tidegate ## run the distribution-spec's own conformance suite, if Go and the suite can be had
+	@spec/conformance/run $(BUILD)/tidegate
+
 FUZZ_SECONDS = 600
 .PHONY: fuzz fuzzers
 fuzz: ## fuzz every parser; together they take FUZZ_SECONDS (600)
