@@ -158,6 +158,7 @@ static int fs_make(const struct store_option *options, size_t n, struct store **
     fs->reserve = bytes;
     fs->root = fs->private = fs->tmp = fs->aside = fs->locks = fs->run_lock = -1;
     commits_init(&fs->commits);
+    snapshots_init(&fs->snapshots);
     *out = &fs->store;
     return 0;
 }
@@ -167,6 +168,7 @@ static void fs_free(struct store *s)
     struct fs *fs = (struct fs *)s;
     fs_close(fs);
     commits_fini(&fs->commits);
+    snapshots_fini(&fs->snapshots);
     lane_free(fs->sync_lane);
     lane_free(fs->lane);
     free(fs->path);

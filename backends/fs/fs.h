@@ -17,7 +17,7 @@
  *   read.c    stat, open, read                  quick.c   the same from memory, at once
  *   write.c   create, commit, put, put_if       append.c  the growing object
  *   change.c  copy, move, concat, remove        list.c    pages of names
- *   expire.c  touch, expire and the rescue
+ *   expire.c  touch, expire and the rescue     snapshot.c  names kept between pages
  *
  * Threads: `work` functions run on the pool, in the store's lane; everything that touches
  * a sink, a source or op's end runs on the op's worker. A function that returns int
@@ -29,6 +29,7 @@
 #ifndef BACKENDS_FS_H
 #define BACKENDS_FS_H
 
+#include "backends/fs/snapshot.h"
 #include "loop/disk.h"
 #include "store/key.h"
 #include "store/store.h"
@@ -83,6 +84,7 @@ struct fs {
     struct lane *lane;      /* for everything */
     struct lane *sync_lane; /* one at a time: batches never overlap */
     struct commits commits;
+    struct snapshots snapshots;
     atomic_uint_fast64_t next_temp;
 };
 

@@ -11,9 +11,13 @@
  * memory.
  *
  * The rejected simpler way is a sorted copy of every directory: its memory belongs to
- * whoever fills the directory.
+ * whoever fills the directory. Copies of large ones are kept within a bound, and only
+ * while the directory has not changed (snapshot.h).
  */
 #include "backends/fs/fs.h"
+
+#include "backends/fs/snapshot.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,27 +161,94 @@ static bool wanted(const struct walk *w, struct span name, bool dir)
     return dir && !folds && strncmp(after, whole, n) == 0;
 }
 
-/* from: names at or before it have been walked; NULL at first. */
+/* Adds a name, as it sorts, if it can matter; from as for `scan`. */
+static void consider(struct walk *w, const char *from, const char *text, size_t n,
+                     struct names *s)
+{
+    bool dir = text[n - 1] == '/';
+    if ((!from || strcmp(text, from) > 0) && wanted(w, (struct span){text, n - dir}, dir))
+        names_add(s, text, n - dir, dir);
+}
+
+static int read_names(struct walk *w, DIR *d, const char *from, struct names *s)
+{
+    struct snapshot_maker maker;
+    int rc = 0;
+    snapshot_begin(&maker, dirfd(d), clock_wall());
+    for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
+        struct span name = shown(w, e);
+        mode_t kind = name.n ? kind_of(d, e) : 0;
+        char text[NAME_MAX + 2];
+        if (op_is_cancelled(w->op))
+            rc = E_CANCELLED;
+        if (kind == 0)
+            continue;
+        memcpy(text, name.p, name.n);
+        text[name.n] = '/';
+        size_t n = name.n + S_ISDIR(kind);
+        text[n] = '\0';
+        snapshot_add(&maker, text, n);
+        consider(w, from, text, n, s);
+    }
+    snapshot_end(&maker, &w->fs->snapshots, dirfd(d), rc == 0);
+    return rc;
+}
+
+/* The first name that can matter: not before the prefix's part in this directory, nor
+ * before `after`'s, nor before from. */
+static size_t first_kept(const struct walk *w, const char *from, const struct snapshot *k)
+{
+    size_t at = strlen(w->path), i = 0;
+    const char *bounds[] = {w->op->key, w->op->after};
+    for (size_t b = 0; b < 2; b++) {
+        char segment[KEY_MAX + 2];
+        const char *slash;
+        if (strncmp(bounds[b], w->path, at) != 0)
+            continue;
+        size_t n = strlen(bounds[b] + at);
+        if ((slash = strchr(bounds[b] + at, '/')) != NULL)
+            n = (size_t)(slash - (bounds[b] + at)) + 1;
+        memcpy(segment, bounds[b] + at, n);
+        segment[n] = '\0';
+        size_t found = snapshot_seek(k, segment);
+        i = found > i ? found : i;
+    }
+    if (from) {
+        size_t found = snapshot_seek(k, from);
+        i = found > i ? found : i;
+    }
+    return i;
+}
+
+/* As read_names, from a sorted copy: until the page is full or the prefix is behind. */
+static void take_names(struct walk *w, const struct snapshot *k, const char *from,
+                       struct names *s)
+{
+    size_t at = strlen(w->path), key_n = strlen(w->op->key);
+    const char *rest = key_n > at ? w->op->key + at : "";
+    for (size_t i = first_kept(w, from, k); i < snapshot_count(k) && !s->cut; i++) {
+        const char *name = snapshot_name(k, i);
+        size_t n = strlen(name), common = strlen(rest) < n ? strlen(rest) : n;
+        if (memcmp(name, rest, common) > 0)
+            break;
+        consider(w, from, name, n, s);
+    }
+}
+
+/* The smallest names that can matter, in order, as many as s has room for. from: names at
+ * or before it have been walked; NULL at first. */
 static int scan(struct walk *w, const char *from, struct names *s)
 {
     int rc;
     DIR *d = open_dir(w->fs, w->path, &rc);
     if (!d)
         return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
-    for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
-        struct span name = shown(w, e);
-        mode_t kind = name.n ? kind_of(d, e) : 0;
-        bool dir = kind == S_IFDIR;
-        char text[NAME_MAX + 2];
-        if (op_is_cancelled(w->op))
-            rc = E_CANCELLED;
-        if (kind == 0 || !wanted(w, name, dir))
-            continue;
-        memcpy(text, name.p, name.n);
-        text[name.n] = '/';
-        text[name.n + dir] = '\0';
-        if (!from || strcmp(text, from) > 0)
-            names_add(s, name.p, name.n, dir);
+    struct snapshot *kept = snapshot_find(&w->fs->snapshots, dirfd(d));
+    if (kept) {
+        take_names(w, kept, from, s);
+        snapshot_drop(&w->fs->snapshots, kept);
+    } else {
+        rc = read_names(w, d, from, s);
     }
     closedir(d);
     if (rc == 0 && s->n)
