@@ -10,7 +10,7 @@ PACKAGES = libevent_core luajit libcrypto jansson
 ALL_CPPFLAGS = -Icore -I. -D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 ALL_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CFLAGS)
-ALL_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lisal -lm -ldl $(LDLIBS)
+ALL_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lisal -lcrypt -lm -ldl $(LDLIBS)
 Q = $(if $(V),,@)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 LINK = $(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
