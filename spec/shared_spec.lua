@@ -89,11 +89,43 @@ describe("gate.file", function()
     tool.remove(folder)
   end)
 
+  it("gives what a function of the script reads in it", function()
+    local folder = tool.tmpdir()
+    tool.write(folder .. "/n", "1")
+    tool.write(folder .. "/gate.lua", [[
+      local gate = require "tidegate"
+      gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 1 }
+      local n = gate.file("n", { read = function(text)
+        while text == "for ever" do end
+        return tonumber(text) or error("n:1: no number", 0)
+      end })
+      gate.serve { gate.app {}:get("/", function() return gate.reply(200, { n = n.value }) end) }]])
+    local g = gateway.start { path = folder .. "/gate.lua" }
+    local function after(text, line)
+      tool.write(folder .. "/n", text)
+      assert.truthy(g:logged(line), text)
+      return g:request("GET", "/").body
+    end
+    assert.equal('{"n":2}', after("2", "file read again"))
+    assert.equal('{"n":2}', after("many", "cannot be used[^\n]*n:1: no number"))
+    if tool.watchdog_works then
+      assert.equal('{"n":2}', after("for ever", "cannot be used[^\n]*longer than 200ms"))
+    end
+    assert.equal('{"n":3}', after("3", "file read again.*file read again"))
+    g:stop()
+    tool.write(folder .. "/n", "many")
+    local ok, out = tool.run(PROGRAM .. " check " .. folder .. "/gate.lua")
+    assert.is_false(ok)
+    assert.equal("tidegate: n:1: no number\n", out)
+    tool.remove(folder)
+  end)
+
   for text, message in pairs {
     ['gate.file "absent.json"'] = "gate.file: absent.json: No such file or directory",
     ['gate.file "gate.lua"'] = "gate.file: gate.lua: the JSON text is not valid at byte",
     ['gate.file "."'] = "gate.file: .: Is a directory",
     ['gate.file("gate.lua", { test = true })'] = "did you mean 'text'?",
+    ['gate.file("gate.lua", { read = 7 })'] = "'read' must be a function",
     ['gate.file(7)'] = "the name of a file is expected",
   } do
     it("refuses: " .. text, function()

@@ -175,7 +175,8 @@ static void forget(struct file *f)
 
 /* -- on the VM's worker ------------------------------------------------------------ */
 
-/* Gives the table what was found. */
+/* Gives the table what was found. It may be a reader's (scripts/tidegate/file.lua), which
+ * then runs. */
 static int give(lua_State *L)
 {
     const struct file *f = lua_touserdata(L, 1);
@@ -194,7 +195,7 @@ static void settle(struct vm *vm, struct file *f)
     if (!f->changed)
         return;
     if (!f->fault)
-        vm_protect(vm, give, f, &why);
+        vm_call(vm, give, f, &why);
     if (f->fault || why)
         LOG_FIELDS(LOG_ERROR, "a file cannot be used, what was read last stays",
                    {"file", span_of(f->name)}, {"why", span_of(why ? why : f->fault)});

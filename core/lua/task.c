@@ -364,9 +364,12 @@ void task_stop(lua_State *L, lua_Debug *ar)
     struct vm *vm = vm_of(L);
     struct task *t = vm->running;
     (void)ar;
-    if (!t)
+    if (!t && vm->loading)
         vm_error(L, "the script worked for more than %g s before it was loaded",
                  (double)vm->watch.limit / 1e9);
+    if (!t)
+        vm_error(L, "it took longer than %.0fms (limits.slice)",
+                 (double)vm->watch.limit / 1e6);
     if (!t->stopped)
         t->stopped = trace(L);
     if (t->L != L || !lua_isyieldable(L))

@@ -164,13 +164,19 @@ static int run(lua_State *L)
     return 0;
 }
 
+int vm_call(struct vm *vm, lua_CFunction f, void *arg, char **why)
+{
+    vm->stack = __builtin_frame_address(0);
+    watch_enter(&vm->watch);
+    int rc = vm_protect(vm, f, arg, why);
+    watch_leave(&vm->watch);
+    return rc;
+}
+
 static int vm_run(struct vm *vm, struct run *r, char **why)
 {
     vm->loading = true;
-    vm->stack = __builtin_frame_address(0);
-    watch_enter(&vm->watch);
-    int rc = vm_protect(vm, run, r, why);
-    watch_leave(&vm->watch);
+    int rc = vm_call(vm, run, r, why);
     watch_unbind(&vm->watch); /* tasks may come to run on another thread */
     vm->loading = false;
     vm->module = NULL;

@@ -84,6 +84,9 @@ int vm_run_text(struct vm *vm, struct span text, const char *chunk, char **why);
 /* Calls f(L) with arg as light userdata at index 1. 0, or E_INVALID with *why (may be
  * NULL) an owned message. */
 int vm_protect(struct vm *vm, lua_CFunction f, void *arg, char **why);
+/* The same for what may run a function of the script, under the watchdog: not from inside
+ * of another one. */
+int vm_call(struct vm *vm, lua_CFunction f, void *arg, char **why);
 
 /* Raises "file:line: message", where the place is the innermost one in a script of the
  * operator, so that a mistake is reported where it was made. Does not return. */

@@ -4,7 +4,12 @@
 local check = require("tidegate.check").check
 local core = require "tidegate.core"
 
-local FILE = { text = { "boolean", default = false } }
+local FILE = { text = { "boolean", default = false }, read = "function" }
+
+-- What C gives the text to, and whose error C takes for a fault of the file.
+local function reader(file, read)
+  return setmetatable({}, { __newindex = function(_, _, text) file.value = read(text) end })
+end
 
 -- { value = … }: C sets the field anew when the file has changed. Load time only.
 return function(name, options)
@@ -13,6 +18,6 @@ return function(name, options)
     error("gate.file: the name of a file is expected", 2)
   end
   local file = {}
-  core.file(name, not o.text, file)
+  core.file(name, not (o.text or o.read), o.read and reader(file, o.read) or file)
   return file
 end
