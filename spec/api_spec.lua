@@ -214,6 +214,17 @@ local PROBES = {
     assert(shared:delete "k" and not shared:delete "k")
     assert(not pcall(shared.set, shared, "k", {}) and not pcall(shared.get, shared, {}))
     assert(not pcall(shared.set, shared, "k", 1, "soon") and not pcall(gate.shared, "late"))]] },
+  { "password", nil, [[
+    local hash = gate.password.hash("secret", { cost = 4 })
+    assert(gate.password.cost(hash) == 4 and gate.password.verify("secret", hash) == true)
+    assert(gate.password.verify("Secret", hash) == false)
+    local cost, what = gate.password.cost "$apr1$salt$hash"
+    assert(cost == nil and what == "Apache's MD5 ($apr1$)")
+    raises("UNSUPPORTED", gate.password.verify, "x", "$apr1$salt$hash")
+    raises("TOO_LARGE", gate.password.hash, ("x"):rep(73), { cost = 4 })
+    raises("INVALID", gate.password.hash, "")
+    assert(not pcall(gate.password.hash, "x", { cost = 3 }))
+    assert(not pcall(gate.password.verify, "x") and not pcall(gate.password.cost))]] },
   { "keep", "abc", [[ kept = q.body ]] },
   { "kept", nil, [[
     local ok, e = pcall(kept.text, kept, 9)

@@ -31,7 +31,7 @@ static struct {
     bool stopping;
     unsigned threads;
     pthread_t ids[THREADS_MAX];
-    struct lane *cpu;
+    struct lane *cpu, *slow;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
           .wake = PTHREAD_COND_INITIALIZER,
           .ready = {&pool.ready, &pool.ready}};
@@ -95,6 +95,11 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+static unsigned at_least_one(long n)
+{
+    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
+}
+
 int pool_start(unsigned threads)
 {
     sigset_t all, old;
@@ -102,9 +107,8 @@ int pool_start(unsigned threads)
     assert(threads >= 1 && threads <= THREADS_MAX && !pool.threads);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     pool.stopping = false;
-    pool.cpu = lane_new("cpu", cores < 1             ? 1
-                               : cores > THREADS_MAX ? THREADS_MAX
-                                                     : (unsigned)cores);
+    pool.cpu = lane_new("cpu", at_least_one(cores));
+    pool.slow = lane_new("slow", at_least_one(cores / 2));
     /* Signals to the process are for the main thread. SIGURG is sent to single threads, to
      * end what a job runs there for too long (a script that is being loaded). */
     sigfillset(&all);
@@ -129,7 +133,8 @@ void pool_stop(void)
     while (pool.threads)
         pthread_join(pool.ids[--pool.threads], NULL);
     lane_free(pool.cpu);
-    pool.cpu = NULL;
+    lane_free(pool.slow);
+    pool.cpu = pool.slow = NULL;
 }
 
 struct lane *lane_new(const char *name, unsigned limit)
@@ -155,6 +160,17 @@ struct lane *lane_cpu(void)
 {
     assert(pool.cpu);
     return pool.cpu;
+}
+
+struct lane *lane_slow(void)
+{
+    assert(pool.slow);
+    return pool.slow;
+}
+
+unsigned lane_width(const struct lane *l)
+{
+    return l->limit;
 }
 
 static void come_home(struct call *c)

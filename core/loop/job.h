@@ -36,6 +36,11 @@ void lane_free(struct lane *l);
 /* The lane for pure computing, as wide as the machine has cores. Exists while the pool
  * runs. */
 struct lane *lane_cpu(void);
+/* The lane for computing that takes long on purpose and must not be felt by others: half
+ * as wide, at least one. */
+struct lane *lane_slow(void);
+/* How many of its jobs may run at once. */
+unsigned lane_width(const struct lane *l);
 
 /* Borrows j until done has begun (until work has ended, if done is NULL). Submits from
  * the current worker's thread, or from any thread when done is NULL. Never waits. */

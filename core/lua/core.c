@@ -24,6 +24,7 @@ int core_open(lua_State *L)
     l_store_open(L);
     l_json_open(L);
     l_data_open(L);
+    l_password_open(L);
     l_log_open(L);
     l_mode_open(L);
     l_files_open(L);

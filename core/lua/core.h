@@ -22,6 +22,7 @@ void l_http_open(lua_State *L);
 void l_json_open(lua_State *L);
 void l_log_open(lua_State *L);
 void l_mode_open(lua_State *L);
+void l_password_open(lua_State *L);
 void l_reply_open(lua_State *L);
 void l_request_open(lua_State *L);
 void l_script_open(lua_State *L);

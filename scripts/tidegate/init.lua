@@ -9,6 +9,7 @@ local every = require "tidegate.every"
 local file = require "tidegate.file"
 local http = require "tidegate.http"
 local json = require "tidegate.json"
+local password = require "tidegate.password"
 local reply = require "tidegate.reply"
 local serve = require "tidegate.serve"
 local shared = require "tidegate.shared"
@@ -39,6 +40,7 @@ local gate = {
   json = { encode = json.encode, decode = json.decode, array = json.array,
     null = json.null },
   hmac = core.hmac,
+  password = password,
   random = core.random,
   uuid = core.uuid,
   now = core.now,
