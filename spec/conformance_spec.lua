@@ -12,7 +12,7 @@ describe("conformance:", function()
   local g, one, two
 
   setup(function()
-    g = pusher.registry("", { store = 'durability = "async"' })
+    g = pusher.registry("sparse = true,", { store = 'durability = "async"' })
     one, two = conformance.new(g, "conformance/one"), conformance.new(g, "conformance/two")
   end)
   teardown(function() g:stop() end)
@@ -95,6 +95,13 @@ describe("conformance:", function()
       local blob = data.blob(algorithm, 512)
       two:post_put(blob)
       assert.is_true(one:mount(blob, two.repo))
+      check_and_delete(blob, true)
+    end)
+
+    case("mount anonymous", function()
+      local blob = data.blob(algorithm, 512)
+      two:post_put(blob)
+      assert.is_true(one:mount(blob))
       check_and_delete(blob, true)
     end)
 

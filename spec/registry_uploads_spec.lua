@@ -6,6 +6,7 @@ local wire = require "spec.wire"
 local TEXT = tool.bytes(3000, 3)
 local DIGEST = tool.digest(TEXT)
 local EMPTY = tool.digest("")
+local MISSING = "sha256:" .. ("0"):rep(64)
 
 describe("uploads", function()
   local g
@@ -331,10 +332,31 @@ describe("uploads", function()
     check_blob("up/to", DIGEST, TEXT)
   end)
 
+  it("mount a blob without being told from where, if the user may pull it there", function()
+    local other = pusher.registry [[
+      allow = function(q) return q.action ~= "pull" or q.repo ~= "up/secret" end,
+    ]]
+    local path = "/v2/up/any/blobs/uploads/?mount="
+    local long = "sha512:" .. tool.sha512(TEXT)
+    assert.equal(202, other:request("POST", path .. DIGEST).status)
+    pusher.blob(other, "up/open", TEXT)
+    local reply = other:request("POST", path .. DIGEST)
+    check_created(reply, "up/any", DIGEST)
+    assert.equal(TEXT, other:request("GET", "/v2/up/any/blobs/" .. DIGEST).body)
+    assert.equal(202, other:request("POST", path .. long).status)
+    pusher.blob(other, "up/secret", "only there")
+    assert.equal(202, other:request("POST", path .. tool.digest("only there")).status)
+    for _, repo in ipairs { "any", "open" } do
+      assert.equal(202, other:request("DELETE", ("/v2/up/%s/blobs/%s"):format(repo, DIGEST)).status)
+    end
+    assert.equal(202, other:request("POST", path .. DIGEST).status)
+    other:stop()
+  end)
+
   it("answer a mount that cannot be with a session", function()
     pusher.blob(g, "up/from", TEXT)
     for _, query in ipairs {
-      "mount=" .. DIGEST, "mount=" .. DIGEST .. "&from=up/nothing", "mount=bad&from=up/from",
+      "mount=" .. MISSING, "mount=" .. DIGEST .. "&from=up/nothing", "mount=bad&from=up/from",
       "mount=" .. DIGEST .. "&from=UP/..", "mount=" .. EMPTY .. "&from=up/from",
     } do
       local reply = g:request("POST", "/v2/up/fallback/blobs/uploads/?" .. query)

@@ -179,6 +179,12 @@ M.sets = {
   end },
   { "custom-fields", function(s) index(s, { tag = "custom-fields", extra = true }) end },
   { "no-layers", function(s) image(s, { tag = "no-layers", layers = 0 }) end },
+  { "sparse", function(s)
+    image(s, { tag = "sparse-image" })
+    table.remove(s.blobs, 1)
+    local missing = { mediaType = pusher.IMAGE, digest = tool.digest(fresh(64)), size = 1024 }
+    index(s, { tag = "sparse-index" }, { image(s, {}), missing })
+  end },
   { "sha512", function(s) index(s, { algorithm = "sha512" }) end },
   { "tag-param-sha256", function(s)
     index(s, {})

@@ -64,8 +64,15 @@ end
 
 -- The start of every request about a repository: takes its name from the path and asks, before
 -- anything is looked up. So who may not know a repository learns nothing of what it holds.
+--
+-- A client that pulls by way of a mirror says in ?ns= from which host the image would be.
 function M.enter(reg, q, action)
   local repo = q.params.repo
+  local mirror = action == "pull" and q.query.ns and reg.mirrors[q.query.ns]
+  if mirror then
+    repo = mirror .. "/" .. repo
+    q.source = q.query.ns
+  end
   if not names.is_repo(repo) then
     gate.fail(400, "NAME_INVALID", "no name of a repository", { name = repo })
   end

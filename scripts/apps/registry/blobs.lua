@@ -7,6 +7,8 @@ local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local reply = require "apps.registry.reply"
 
+local owners = gate.shared("registry.owners", { size = "1m" })
+
 local FOREVER = { immutable = true } -- content never changes under its digest
 
 local M = {}
@@ -28,6 +30,19 @@ end
 function M.has(reg, repo, digest)
   local target = links.follow(reg, reg.layout.layer, repo, digest)
   return target and reg.store:stat(reg.layout.blob(target)) and target
+end
+
+-- Makes the repository own the blob, and remembers that it does: for a mount that does not say
+-- from where. It may be forgotten, and another gateway does not know it.
+function M.own(reg, repo, digest, target)
+  links.write(reg, reg.layout.layer, repo, digest, target)
+  owners:set(reg.prefix .. "|" .. digest, repo)
+  if digest ~= target then owners:set(reg.prefix .. "|" .. target, repo) end
+end
+
+-- A repository that has owned the blob lately, or nil.
+function M.owner(reg, digest)
+  return owners:get(reg.prefix .. "|" .. digest)
 end
 
 function M.routes(app, reg)

@@ -3,6 +3,7 @@
 -- Errors as the distribution-spec writes them: {"errors":[{"code","message","detail"}]}. Handlers
 -- fail with the specification's own codes; what the machine raises gets its code here.
 local gate = require "tidegate"
+local notices = require "apps.registry.notices"
 local reply = require "apps.registry.reply"
 
 -- by the name of a typed error (docs/lua.md)
@@ -53,6 +54,6 @@ return function(challenge)
     })
     local headers = { ["WWW-Authenticate"] = e.status == 401 and challenge or nil }
     local entry = { code = code, message = e.message, detail = e.detail }
-    return reply(e.status, { errors = { entry } }, headers)
+    return notices.namespace(q, reply(e.status, { errors = { entry } }, headers))
   end
 end

@@ -13,7 +13,9 @@ local check = require("tidegate.check").check
 local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
+local names = require "apps.registry.names"
 local namespace = require "apps.registry.namespace"
+local notices = require "apps.registry.notices"
 local reply = require "apps.registry.reply"
 local types = require "apps.registry.types"
 
@@ -35,6 +37,9 @@ local OPTIONS = {
   prefix = { "string", default = "/v2" },
   host = "any",
   shared = "boolean",
+  sparse = "boolean",
+  mirrors = { "table", default = {} },
+  warn = "function",
 }
 
 -- Two registries in one place would each take the other's objects for its own.
@@ -45,10 +50,20 @@ local function claim(reg, shared)
   if not ok then error("registry: " .. wrong, 3) end
 end
 
+local function check_mirrors(mirrors)
+  for host, repo in pairs(mirrors) do
+    if type(host) ~= "string" or type(repo) ~= "string" or not names.is_repo(repo) then
+      error(("registry: option 'mirrors': %s must be the name of a host, and %s of repositories")
+        :format(tostring(host), tostring(repo)), 3)
+    end
+  end
+end
+
 return function(options)
   local o = check(options or {}, OPTIONS, "registry")
   local ok, wrong = pcall(events.check, o.on)
   if not ok then error("registry: " .. wrong, 2) end
+  check_mirrors(o.mirrors)
   local who = o.auth or auth.anonymous
   local reg = {
     store = o.store,
@@ -58,16 +73,20 @@ return function(options)
     emit = events.new(o.on),
     types = types.cache(),
     space = namespace.new(o.prefix),
+    sparse = o.sparse,
+    mirrors = o.mirrors,
+    warn = o.warn,
   }
   claim(reg, o.shared)
   local app = gate.app { prefix = reg.prefix, host = o.host,
     on_error = errors(who.challenge) }
+  local around = notices.around(app, reg)
 
   app:use(function(q)
     q.user = who.identify(q) or gate.fail(401, "UNAUTHORIZED", "who are you?")
   end)
 
   app:get("/", function() return reply(200, {}) end)
-  for _, room in ipairs(ROOMS) do room.routes(app, reg) end
+  for _, room in ipairs(ROOMS) do room.routes(around, reg) end
   return app
 end

@@ -23,6 +23,7 @@ local types = require "apps.registry.types"
 
 local FOREVER = { immutable = true } -- content never changes under its digest
 local SIZE_MAX = 4 * 1024 * 1024 -- bytes; what the specification asks for at least
+local MISSING_MAX = 100 -- blobs named in one refusal
 local TAGS_MAX = 20 -- of one push, each a line of the reply; the specification asks for ten
 
 local M = {}
@@ -101,8 +102,9 @@ local function is_foreign(layer)
   return type(layer.urls) == "table" and #layer.urls > 0
 end
 
--- The config and the layers have to be here already. The manifests of an index need not: mirrors
--- keep indexes of which they hold some platforms only, and BuildKit lists layers there.
+-- The config and the layers have to be here already, unless the registry is sparse. The manifests
+-- of an index need not: mirrors keep indexes of which they hold some platforms only, and BuildKit
+-- lists layers there. Returns the digests that are missing.
 local function check_references(reg, repo, doc)
   for i, child in ipairs(list(doc, "manifests")) do
     descriptor(child, ("/manifests/%d"):format(i - 1))
@@ -121,12 +123,25 @@ local function check_references(reg, repo, doc)
     local digest = descriptor(layer, ("/layers/%d"):format(i - 1))
     if not is_foreign(layer) then need(digest) end
   end
-  for _, digest in ipairs(needed) do
-    if not blobs.has(reg, repo, digest) then
-      gate.fail(404, "MANIFEST_BLOB_UNKNOWN", "a blob of the manifest is not here",
-        { digest = digest })
+  local missing = {}
+  for _, digest in ipairs(reg.sparse and {} or needed) do
+    if #missing < MISSING_MAX and not blobs.has(reg, repo, digest) then
+      missing[#missing + 1] = digest
     end
   end
+  return missing
+end
+
+-- Each missing blob is an error of its own, as the specification has it.
+local function lacking(q, missing)
+  local entries = {}
+  for i, digest in ipairs(missing) do
+    entries[i] = { code = "MANIFEST_BLOB_UNKNOWN", message = "a blob of the manifest is not here",
+      detail = { digest = digest } }
+  end
+  gate.log.info("refused", { status = 404, code = entries[1].code, repo = q.repo,
+    digest = missing[1], missing = #missing })
+  return reply(404, { errors = entries })
 end
 
 -- The body's bytes, its decoded form and its media type.
@@ -208,7 +223,8 @@ local function put(reg, q)
   end
   local by_digest = digest ~= nil
   digest = digest or target
-  check_references(reg, repo, doc)
+  local missing = check_references(reg, repo, doc)
+  if #missing > 0 then return lacking(q, missing) end
   local subject = referrers.subject(doc)
   if subject == false then invalid("not a descriptor", { at = "/subject" }) end
   reg.store:put(reg.layout.blob(target), text)

@@ -9,8 +9,8 @@
 --
 -- A session for a SHA-512 digest keeps the states of both: what it holds is stored by its SHA-256.
 -- An empty state at offset 0 says that it is one.
+local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
 
 local STATE_SIZES = { sha256 = 108, sha512 = 204 } -- bytes: what Go marshals
 local STATE_MAX = 256
@@ -128,7 +128,7 @@ function M.commit(reg, s, digest, target)
   else
     reg.store:move(reg.layout.upload_data(s.repo, s.id), blob, { size = s.size })
   end
-  links.write(reg, reg.layout.layer, s.repo, digest, target)
+  blobs.own(reg, s.repo, digest, target)
   M.remove(reg, s)
   return true
 end

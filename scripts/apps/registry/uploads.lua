@@ -6,7 +6,6 @@
 local access = require "apps.registry.access"
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local reply = require "apps.registry.reply"
 local sessions = require "apps.registry.sessions"
@@ -110,7 +109,7 @@ local function stream_blob(reg, q, repo, digest, algorithm)
   end
   local target = "sha256:" .. got.sha256
   if not key then sink:commit(reg.layout.blob(target)) end
-  links.write(reg, reg.layout.layer, repo, digest, target)
+  blobs.own(reg, repo, digest, target)
   return got.size
 end
 
@@ -127,7 +126,7 @@ local function post_whole(reg, q)
   elseif digest == algorithm .. ":" .. gate.hash(algorithm, "") then
     local target = "sha256:" .. gate.hash("sha256", "")
     reg.store:put(reg.layout.blob(target), "")
-    links.write(reg, reg.layout.layer, q.repo, digest, target)
+    blobs.own(reg, q.repo, digest, target)
   else
     mismatch(digest)
   end
@@ -136,20 +135,20 @@ local function post_whole(reg, q)
   return created(reg, q.repo, digest)
 end
 
--- ?mount=&from=: owns the blob here if the user may read it there. Whatever is wrong is no error:
--- the client then gets an ordinary session.
+-- ?mount=&from=: owns the blob here if the user may read it there. Without a `from` the repository
+-- is tried that has last been seen to own it. Whatever is wrong is no error: the client then gets
+-- an ordinary session.
 local function mount(reg, q)
   local digest, from = q.query.mount, q.query.from
-  from = from and reg.space.inner(from)
-  if not digest or not from or not names.digest(digest) or not names.is_repo(from) then
-    return false
-  end
+  if not digest or not names.digest(digest) then return false end
+  if from then from = reg.space.inner(from) else from = blobs.owner(reg, digest) end
+  if not from or not names.is_repo(from) then return false end
   q.from = from
   if not access.may(reg, q, "pull", from) then return false end
   local ok, rule = access.may(reg, q, "mount", q.repo)
   local target = ok and blobs.has(reg, from, digest)
   if not target then return false end
-  links.write(reg, reg.layout.layer, q.repo, digest, target)
+  blobs.own(reg, q.repo, digest, target)
   q.action, q.rule = "mount", rule
   reg.emit(q, "blob.mounted", { digest = digest, from = from })
   return true
