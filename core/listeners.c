@@ -4,6 +4,7 @@
  * has the fewest.
  */
 #include "loop/acceptor.h"
+#include "loop/handed.h"
 #include "serving.h"
 
 #include <stdio.h>
@@ -71,6 +72,15 @@ static void lend(struct listener *l, struct front *front)
     front_name(front, acceptor_address(l->acceptor));
 }
 
+static const char *reason(const char *wanted, int rc)
+{
+    if (handed_is(wanted) && rc == E_NOT_FOUND)
+        return "the service manager has passed no such socket";
+    if (handed_is(wanted) && rc == E_INVALID)
+        return "what the service manager has passed does not listen for streams";
+    return err_text(rc);
+}
+
 static int listener_open(struct serving *s, const char *wanted, struct front *front,
                          char **why)
 {
@@ -81,7 +91,7 @@ static int listener_open(struct serving *s, const char *wanted, struct front *fr
     l->fresh = true;
     int rc = acceptor_open(s->main, wanted, take, l, &l->acceptor);
     if (rc) {
-        *why = xasprintf("cannot listen on %s: %s", wanted, err_text(rc));
+        *why = xasprintf("cannot listen on %s: %s", wanted, reason(wanted, rc));
         free(l);
         return rc;
     }

@@ -32,7 +32,12 @@ struct command {
 
 static int run_serve(char **arguments)
 {
-    return serve(arguments[0]);
+    bool user = strcmp(arguments[0], "--user") == 0;
+    if (user != (arguments[1] != NULL) || (user && !arguments[2])) {
+        fprintf(stderr, "usage: tidegate serve [--user NAME] SCRIPT\n");
+        return 2;
+    }
+    return serve(arguments[user ? 2 : 0], user ? arguments[1] : NULL);
 }
 
 static int run_check(char **arguments)
@@ -107,8 +112,8 @@ static int run_version(char **arguments)
 static int run_help(char **arguments);
 
 static const struct command commands[] = {
-    {"serve", "SCRIPT", "run; SIGHUP reloads, SIGTERM drains, a second one stops", 1, 1,
-     run_serve},
+    {"serve", "[--user NAME] SCRIPT",
+     "run; SIGHUP reloads, SIGTERM drains, a second one stops", 1, 3, run_serve},
     {"check", "SCRIPT", "load the script and print listeners, stores and routes", 1, 1,
      run_check},
     {"reload", "", "have the running server load its script anew", 0, 0, run_reload},

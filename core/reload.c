@@ -9,9 +9,11 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "notify.h"
 #include "serving.h"
 #include "store/store.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -34,6 +36,7 @@ struct reload {
     struct waiters now, later; /* on this reload, and on the next one */
     unsigned number;           /* of the newest generation */
     unsigned workers, io_threads;
+    char *user;                         /* "" for none */
     size_t buffer_memory, cache_memory; /* as they were at the start */
     char *refused;
     uint64_t refused_at;
@@ -157,6 +160,9 @@ static json_t *needs_restart(const struct reload *r, const struct gate_config *c
     json_t *names = json_array();
     if (c->workers != r->workers)
         json_array_append_new(names, json_string("workers"));
+    const char *user = c->user ? c->user : "";
+    if (!r->serving->user && strcmp(user, r->user) != 0)
+        json_array_append_new(names, json_string("user"));
     if (c->io_threads != r->io_threads)
         json_array_append_new(names, json_string("io_threads"));
     if (c->buffer_memory != r->buffer_memory)
@@ -195,6 +201,7 @@ static void fail(struct reload *r)
     free(r->refused);
     r->refused = xstrdup(r->why);
     r->refused_at = clock_wall();
+    serving_ready(r->serving, r->why);
     refuse(&r->now, r->why);
     generation_free(r->generation);
     finish(r);
@@ -220,6 +227,7 @@ static void on_entered(struct call *c)
     log_restart(restart);
     free(r->refused);
     r->refused = NULL;
+    serving_ready(s, NULL);
     tell(&r->now, json_pack("{s:i, s:f, s:o}", "generation", (int)g->number, "seconds",
                             (double)us / 1e6, "restart", restart));
     finish(r);
@@ -285,6 +293,9 @@ static void reload_try(struct serving *s)
     r->now = r->later;
     r->later.n = 0;
     r->began = clock_now();
+    notify_say(s->notify,
+               "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=loading the script",
+               r->began / NS_PER_US);
     r->generation = generation_new(s);
     r->job.work = load;
     r->job.done = loaded;
@@ -322,6 +333,7 @@ void reload_init(struct serving *s, struct gate_config *config)
     r->serving = s;
     r->lane = lane_new("reload", 1);
     r->workers = config->workers;
+    r->user = xstrdup(config->user ? config->user : "");
     r->io_threads = config->io_threads;
     r->buffer_memory = config->buffer_memory;
     r->cache_memory = config->cache_memory;
@@ -339,5 +351,6 @@ void reload_fini(struct serving *s)
         generation_free(CONTAINER(s->generations.next, struct generation, link));
     lane_free(s->reload->lane);
     free(s->reload->refused);
+    free(s->reload->user);
     free(s->reload);
 }

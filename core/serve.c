@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/mode.h"
 #include "http/client.h"
+#include "notify.h"
+#include "privileges.h"
 #include "serving.h"
 #include "store/cache.h"
 #include "store/store.h"
@@ -29,7 +31,7 @@
 
 void serving_end(struct serving *s)
 {
-    if (s->drained < s->n_crews || reload_runs(s))
+    if (s->drained < s->n_crews || reload_runs(s) || pulse_runs(s))
         return;
     for (size_t i = 0; i < s->n_crews; i++)
         worker_stop(s->crews[i].worker);
@@ -121,6 +123,7 @@ static void stop(struct serving *s, const char *why)
         mode_set(MODE_DRAINING, true);
         timer_clear(&s->drain);
         listeners_close(s);
+        notify_say(s->notify, "STOPPING=1\nSTATUS=draining");
     } else if (s->stops == 2) {
         log_msg(LOG_WARN, "%s again: ending every connection", why);
     }
@@ -292,17 +295,41 @@ static void raise_descriptor_limit(void)
     }
 }
 
+void serving_ready(struct serving *s, const char *refused)
+{
+    char *name = listeners_name(s, 0);
+    if (refused)
+        notify_say(s->notify, "READY=1\nSTATUS=reload refused: %.*s",
+                   (int)strcspn(refused, "\n"), refused);
+    else
+        notify_say(s->notify, "READY=1\nSTATUS=serving %s, generation %u",
+                   name ? name : "nowhere", serving_newest(s)->number);
+    free(name);
+}
+
+/* The script is read by whom the command line names, if anybody; from then on nothing is
+ * opened by anybody but the user. */
+static int look(struct serving *s, struct gate_config *config, struct fronts *fronts,
+                char **why)
+{
+    int rc = s->user ? privileges_drop(s->user, why) : 0;
+    if (rc == 0)
+        rc = gate_look(s->script, config, why);
+    if (rc == 0 && config->user && !s->user)
+        rc = privileges_drop(config->user, why);
+    return rc ? rc : listeners_prepare(config, fronts, why);
+}
+
 static int start(struct serving *s)
 {
     struct gate_config config = {.workers = 0};
     struct fronts fronts = {NULL, 0};
     char *why = NULL;
-    int rc = gate_look(s->script, &config, &why);
-    if (rc == 0)
-        rc = listeners_prepare(&config, &fronts, &why);
+    int rc = look(s, &config, &fronts, &why);
     if (rc)
         goto out;
     log_setup(2, config.log_level, config.log_json);
+    s->notify = notify_new();
     raise_descriptor_limit();
     bufpool_start(config.buffer_memory, IDLE_BUFFERS);
     cache_start(config.cache_memory);
@@ -332,6 +359,8 @@ static int start(struct serving *s)
         listeners_settle(s);
         for (size_t i = 0; i < s->n_crews; i++)
             worker_post(s->crews[i].worker, &s->crews[i].start);
+        pulse_init(s);
+        serving_ready(s, NULL);
     }
 out:
     if (rc)
@@ -363,6 +392,7 @@ static void finish(struct serving *s)
     end_workers(s);
     reload_fini(s);
     survey_fini(s);
+    pulse_fini(s);
     listeners_free(s);
     for (size_t i = 0; i < s->n_crews; i++)
         worker_free(s->crews[i].worker);
@@ -374,12 +404,13 @@ static void finish(struct serving *s)
     worker_free(s->main);
     cache_stop();
     bufpool_stop();
+    notify_free(s->notify);
     free(s->crews);
 }
 
-int serve(const char *script)
+int serve(const char *script, const char *user)
 {
-    struct serving s = {.script = script, .began = clock_now()};
+    struct serving s = {.script = script, .user = user, .began = clock_now()};
     list_init(&s.listeners);
     list_init(&s.generations);
     sem_init(&s.ready, 0, 0);

@@ -6,9 +6,10 @@
 #ifndef SERVE_H
 #define SERVE_H
 
-/* Serves until SIGTERM or SIGINT has drained every connection (a second one ends them at
+/* user: who to become before the script is read, or NULL: then it is what the script says,
+ * if anything. Serves until SIGTERM or SIGINT has drained every connection (a second one ends them at
  * once). Blocks. Returns the exit code: 0 drained, 1 could not start; the reason is on
  * stderr. */
-int serve(const char *script);
+int serve(const char *script, const char *user);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside the running gateway: what serve.c, listeners.c, reload.c, survey.c and status.c
- * share. For these files only.
+ * Inside the running gateway: what serve.c, listeners.c, reload.c, survey.c, pulse.c and
+ * status.c share. For these files only.
  *
  * All of it belongs to the main thread, except that a worker owns the list of tenures in
  * its crew, and a report while the worker is asked. What crosses is a posted call, and
@@ -23,6 +23,8 @@
 struct serving;
 struct reload;
 struct survey;
+struct notify;
+struct pulse;
 struct json_t;
 
 /* What the listeners of a configuration are like, in its order. */
@@ -76,13 +78,15 @@ struct crew { /* one worker and what runs on it */
     struct call start, drain, abort, gone; /* to the worker; the last one back to main */
     bool quiet;                            /* nothing runs in the newest any more */
     struct call ask, told;                 /* to the worker, and back */
+    struct call pulse, pulsed;             /* to the worker, and back */
     struct report report;
     bool asked; /* the report is out, perhaps since an earlier survey */
 };
 
 struct serving {
     const char *script;
-    uint64_t began; /* clock_now() */
+    const char *user; /* of the command line; NULL: what the script says */
+    uint64_t began;   /* clock_now() */
     struct worker *main;
     struct crew *crews;
     size_t n_crews, drained;
@@ -91,6 +95,8 @@ struct serving {
     struct reload *reload;
     struct survey *survey;
     struct control *control;
+    struct notify *notify;
+    struct pulse *pulse;
     struct event *signals[3];
     struct timer drain; /* from the question to the first stop */
     sem_t ready;        /* a worker has set up, or failed to */
@@ -105,6 +111,9 @@ static inline struct generation *serving_newest(struct serving *s)
 
 /* serve.c: ends the main loop once every crew has drained and no reload is under way. */
 void serving_end(struct serving *s);
+/* Tells the service manager that the gateway serves; refused: why a reload was, or NULL.
+ */
+void serving_ready(struct serving *s, const char *refused);
 
 /* listeners.c */
 /* Makes the fronts of a configuration. Blocks; any thread. On failure *why is owned. */
@@ -146,6 +155,12 @@ void survey_ask(struct serving *s, struct control_call *call, bool tasks);
 /* Whether the crew's report answers the survey that is being answered. */
 bool survey_told(const struct crew *c);
 void survey_fini(struct serving *s);
+
+/* pulse.c: tells the service manager's watchdog that all threads are well. */
+void pulse_init(struct serving *s);
+/* Whether a worker has not answered yet. */
+bool pulse_runs(const struct serving *s);
+void pulse_fini(struct serving *s);
 
 /* status.c: the answers, as owned JSON text, from the reports of a survey */
 char *status_text(struct serving *s);

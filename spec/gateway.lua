@@ -19,6 +19,7 @@ local wait = require "posix.sys.wait"
 local wire = require "spec.wire"
 
 local PROGRAM = os.getenv("TIDEGATE_BIN") or "build/tidegate"
+local HIGH_FD = 200 -- nothing of a spec has so many
 local READY_S, STOP_S = 20, 30
 local LISTENING = "listening on h?t?t?p?:?/?/?([%d.]+):(%d+)"
 
@@ -46,9 +47,24 @@ busted.subscribe({ "file", "end" }, function(element)
   return nil, true
 end)
 
-local function spawn(command, env, log)
+-- Hands sockets on as a service manager does: from descriptor 3 on.
+local function hand_on(sockets)
+  local out_of_the_way = {}
+  for i, fd in ipairs(sockets) do
+    out_of_the_way[i] = assert(fcntl.fcntl(fd, fcntl.F_DUPFD, HIGH_FD))
+  end
+  for i, fd in ipairs(out_of_the_way) do
+    unistd.dup2(fd, 2 + i)
+    unistd.close(fd)
+  end
+  stdlib.setenv("LISTEN_FDS", tostring(#sockets))
+  stdlib.setenv("LISTEN_PID", tostring(unistd.getpid()))
+end
+
+local function spawn(command, env, log, sockets)
   local pid = assert(unistd.fork())
   if pid > 0 then return pid end
+  if sockets then hand_on(sockets) end
   local fd = fcntl.open(log, fcntl.O_WRONLY + fcntl.O_CREAT + fcntl.O_APPEND, 384)
   unistd.dup2(fd, 1)
   unistd.dup2(fd, 2)
@@ -93,11 +109,12 @@ end
 -- Starts any server that prints where it listens.
 --   command   program and arguments        env    variables for it
 --   folder    where its log goes; a new one by default. It is removed at stop
+--   sockets   descriptors to hand on as a service manager does
 --   ready     instead, a function of the server that says whether it can be used now
 function M.spawn(options)
   local self = setmetatable({ folder = options.folder or tool.tmpdir() }, server)
   self.log_path = self.folder .. "/log"
-  self.pid = spawn(options.command, options.env or {}, self.log_path)
+  self.pid = spawn(options.command, options.env or {}, self.log_path, options.sockets)
   running[self.pid] = self
   local is_ready = options.ready or listens
   poll(READY_S, function() return is_ready(self) or self:ended() end)
@@ -113,6 +130,8 @@ end
 --   script   the text of the script, or  path  a file
 --   data     TIDEGATE_DATA: a folder to keep; else one that goes at stop
 --   env      further variables
+--   user     for --user
+--   sockets  as for spawn
 function M.start(options)
   local folder = tool.tmpdir()
   local path = options.path or folder .. "/gateway.lua"
@@ -122,10 +141,13 @@ function M.start(options)
     TIDEGATE_DATA = options.data or folder .. "/data",
   }
   for name, value in pairs(options.env or {}) do env[name] = value end
+  local command = { PROGRAM, "serve", path }
+  if options.user then command = { PROGRAM, "serve", "--user", options.user, path } end
   local self = M.spawn {
-    command = { PROGRAM, "serve", path },
+    command = command,
     env = env,
     folder = folder,
+    sockets = options.sockets,
   }
   self.data = env.TIDEGATE_DATA
   self.path, self.env = path, env

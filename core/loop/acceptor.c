@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "loop/conn.h"
 #include "loop/disk.h"
+#include "loop/handed.h"
 #include "loop/timer.h"
 
 #include <arpa/inet.h>
@@ -226,6 +227,10 @@ static int name_bound(struct acceptor *a, const char *address)
     socklen_t n = sizeof bound;
     if (getsockname(a->fd, &bound.any, &n) != 0)
         return -errno;
+    if (handed_is(address) && bound.any.sa_family == AF_UNIX) {
+        snprintf(a->text, sizeof a->text, "unix:%s", bound.un.sun_path);
+        return 0; /* the file is not ours */
+    }
     if (bound.any.sa_family == AF_UNIX) {
         snprintf(a->text, sizeof a->text, "%s", address);
         a->path = a->text + strlen("unix:");
@@ -238,18 +243,27 @@ static int name_bound(struct acceptor *a, const char *address)
     return 0;
 }
 
-static int open_at(struct worker *main_worker, const char *address, bool private,
-                   void (*take)(void *arg, int fd, const char *peer), void *arg,
-                   struct acceptor **out)
+/* Returns a listening socket, or an error. */
+static int open_socket(const char *address, bool private, bool *everywhere)
 {
     union address at;
-    bool everywhere;
-    int rc = parse_address(address, &at, &everywhere);
+    *everywhere = false;
+    if (!private && handed_is(address))
+        return handed_open(address);
+    int rc = parse_address(address, &at, everywhere);
     if (rc != 0)
         return rc;
     if (private && at.any.sa_family != AF_UNIX)
         return E_INVALID;
-    int fd = everywhere ? listen_everywhere(&at) : listen_at(&at, false, private);
+    return *everywhere ? listen_everywhere(&at) : listen_at(&at, false, private);
+}
+
+static int open_at(struct worker *main_worker, const char *address, bool private,
+                   void (*take)(void *arg, int fd, const char *peer), void *arg,
+                   struct acceptor **out)
+{
+    bool everywhere;
+    int fd = open_socket(address, private, &everywhere), rc;
     if (fd < 0)
         return fd;
     struct acceptor *a = xalloc(sizeof *a);

@@ -13,8 +13,8 @@
 struct acceptor;
 
 /* address: "127.0.0.1:5000", "[::]:5000", ":5000" (every address, IPv6 and IPv4),
- * "unix:/path/to.sock" (a stale socket file is replaced, a live one is not). Port 0 picks
- * one. Addresses are numbers, never looked up. take(arg, fd, peer) takes the non-blocking
+ * "unix:/path/to.sock" (a stale socket file is replaced, a live one is not), or one of
+ * loop/handed.h. Port 0 picks one. Addresses are numbers, never looked up. take(arg, fd, peer) takes the non-blocking
  * fd; peer is only lent; it may not close the acceptor. Returns 0 and an owned acceptor,
  * or -errno / E_INVALID for an address nobody can read. */
 int acceptor_open(struct worker *main_worker, const char *address,

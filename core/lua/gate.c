@@ -124,6 +124,7 @@ static int read_config(lua_State *L)
     c->cache_memory = number_of(L, "cache");
     c->log_level = (enum log_level)number_of(L, "log_level");
     c->log_json = number_of(L, "log_json") != 0;
+    c->user = text_of(L, "user");
     return 0;
 }
 
@@ -163,6 +164,7 @@ void gate_config_fini(struct gate_config *c)
     for (size_t i = 0; i < c->n_listen; i++)
         front_options_fini(&c->listen[i]);
     free(c->listen);
+    free(c->user);
     free_list(c->routes, c->n_routes);
     free_list(c->stores, c->n_stores);
     for (size_t i = 0; i < c->n_held; i++)

@@ -36,6 +36,7 @@ struct gate_config {
     size_t cache_memory;  /* bytes, of small contents that never change */
     enum log_level log_level;
     bool log_json;
+    char *user; /* to become; NULL: nobody else */
     /* for `tidegate check`: one line each, "GET /v2/{name...}/tags/list" and
      * "fs:/srv/data" */
     char **routes;

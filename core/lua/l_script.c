@@ -3,6 +3,7 @@
  * What a script declares about itself while it loads. The plain data stays in the
  * registry until gate.c reads it.
  */
+#include "loop/handed.h"
 #include "lua/core.h"
 #include "lua/gate.h"
 #include "lua/vm.h"
@@ -50,12 +51,17 @@ static int l_cores(lua_State *L)
     return 1;
 }
 
+/* core.handed(address) → how many sockets of the service manager it means */
+static int l_handed(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)handed_count(luaL_checkstring(L, 1)));
+    return 1;
+}
+
 void l_script_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"declare", l_declare},
-                                         {"env", l_env},
-                                         {"in_task", l_in_task},
-                                         {"cores", l_cores},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"declare", l_declare}, {"env", l_env},
+                                         {"in_task", l_in_task}, {"cores", l_cores},
+                                         {"handed", l_handed},   {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

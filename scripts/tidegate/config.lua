@@ -12,6 +12,7 @@ local SCRIPT_MIN = 4 * MIB
 
 local CONFIG = {
   listen = { "any", default = { "127.0.0.1:5000" } },
+  user = { "string" },
   workers = { "integer", min = 1, max = 64 },
   memory = { "size", min = 32 * MIB, max = 2 ^ 40 },
   io_threads = { "integer", default = 8, min = 1, max = 64 },
@@ -51,7 +52,7 @@ end
 local function declare(o)
   local limits, share = o.limits, divide(o)
   core.declare("config", {
-    listen = o.listen, workers = o.workers, io_threads = o.io_threads,
+    listen = o.listen, user = o.user, workers = o.workers, io_threads = o.io_threads,
     head = limits.head * 1e9, idle = limits.idle * 1e9, stall = limits.stall * 1e9,
     response = limits.response * 1e9, slice = limits.slice * 1e9, wait = limits.wait * 1e9,
     script = limits.script or share.script, buffers = limits.buffers or share.buffers,

@@ -2,6 +2,7 @@
 --
 -- `listen` of gate.config: an address, a table about one listener, or a list of both.
 local check = require("tidegate.check").check
+local core = require "tidegate.core"
 
 local M = {}
 
@@ -22,6 +23,18 @@ local function read(entry, where, level)
   return o
 end
 
+-- Several sockets of the service manager under one name are several listeners that say the same.
+local function add(out, o)
+  for i = 1, math.max(core.handed(o.address), 1) do
+    local copy = {}
+    for key, value in pairs(o) do
+      copy[key] = value
+    end
+    copy.address = i == 1 and o.address or ("%s#%d"):format(o.address, i)
+    out[#out + 1] = copy
+  end
+end
+
 -- A list of tables. Errors are raised at `level`, 1 being the caller of this function.
 function M.read(listen, level)
   local list = listen
@@ -35,7 +48,7 @@ function M.read(listen, level)
   local out = {}
   for i, entry in ipairs(list) do
     local where = "gate.config: listen" .. (list == listen and ("[%d]"):format(i) or "")
-    out[i] = read(entry, where, level + 2)
+    add(out, read(entry, where, level + 2))
   end
   return out
 end
