@@ -2,6 +2,7 @@
 --
 -- One directory, two registries, one after the other: what tidegate wrote docker-registry reads,
 -- and the other way round; unfinished uploads included.
+local json = require "dkjson"
 local pusher = require "spec.pusher"
 local peer = require "spec.peer"
 local tool = require "spec.tool"
@@ -89,5 +90,57 @@ describe("one directory under both registries", function()
   end
 
   it("tidegate, then docker-registry", function() exchange(start_tidegate, peer.start) end)
+  -- What the other registry has no notion of, it passes over; and a list that a client has kept
+  -- there under a tag is taken over here.
+  it("docker-registry between two times of tidegate, with referrers and SHA-512", function()
+    if not tool.has("docker-registry") then pending("docker-registry is not installed") end
+    local function attach(server, kind)
+      local empty = pusher.blob(server, "ex/refs", "{}")
+      local text = json.encode { schemaVersion = 2, mediaType = pusher.IMAGE, artifactType = kind,
+        config = empty, layers = { empty },
+        subject = { mediaType = pusher.IMAGE, digest = DIGEST, size = #TEXT } }
+      local digest = tool.digest(text)
+      assert.equal(201, pusher.put_manifest(server, "ex/refs", digest, text).status)
+      return { mediaType = pusher.IMAGE, digest = digest, size = #text }
+    end
+    local function listed()
+      local reply = g:request("GET", "/v2/ex/refs/referrers/" .. DIGEST)
+      local digests = {}
+      for i, d in ipairs(pusher.decode(reply.body).manifests) do digests[i] = d.digest end
+      table.sort(digests)
+      return digests
+    end
+    g = start_tidegate(folder)
+    local first = attach(g, "a/first")
+    local gone = attach(g, "a/gone")
+    local text = pusher.image_text(g, "ex/refs", 5)
+    local long = "sha512:" .. tool.sha512(text)
+    assert.equal(201, pusher.put_manifest(g, "ex/refs", long .. "?tag=v1", text).status)
+    g:stop()
+
+    g = peer.start(folder)
+    assert.same({ "ex/refs" }, pusher.decode(g:request("GET", "/v2/_catalog").body).repositories)
+    assert.same({ "v1" }, pusher.decode(g:request("GET", "/v2/ex/refs/tags/list").body).tags)
+    local reply = g:request("GET", "/v2/ex/refs/manifests/v1",
+      { headers = { Accept = pusher.IMAGE } })
+    assert.equal(200, reply.status, reply.body)
+    assert.equal(text, reply.body)
+    assert.equal(202, g:request("DELETE", "/v2/ex/refs/manifests/" .. gone.digest).status)
+    local later = attach(g, "a/later")
+    local index = json.encode { schemaVersion = 2, mediaType = pusher.INDEX,
+      manifests = { later, first } }
+    local tag = "sha256-" .. DIGEST:sub(8)
+    reply = pusher.put_manifest(g, "ex/refs", tag, index, pusher.INDEX)
+    assert.equal(201, reply.status, reply.body)
+    g:stop()
+
+    g = start_tidegate(folder)
+    local expected = { first.digest, later.digest }
+    table.sort(expected)
+    assert.same(expected, listed())
+    assert.equal(long,
+      g:request("HEAD", "/v2/ex/refs/manifests/v1").header("docker-content-digest"))
+  end)
+
   it("docker-registry, then tidegate", function() exchange(peer.start, start_tidegate) end)
 end)
