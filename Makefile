@@ -118,9 +118,10 @@ sanitized:
 
 CLIENTS = all
 .PHONY: clients
-clients: $(BUILD)/tidegate ## push and pull with docker, containerd, podman, buildah, skopeo, curl (CLIENTS="docker ctr": those)
+clients: $(BUILD)/tidegate ## push and pull with docker, containerd, podman, buildah, skopeo, curl, crane, regctl (CLIENTS="docker ctr": those)
 	@.ci/deps build test clients
-	@CLIENTS="$(CLIENTS)" TIDEGATE_BIN=$(BUILD)/tidegate \
+	@.ci/go-clients $(BUILD)/clients
+	@PATH="$(CURDIR)/$(BUILD)/clients:$$PATH" CLIENTS="$(CLIENTS)" TIDEGATE_BIN=$(BUILD)/tidegate \
 	  timeout -k 10 $(SPEC_SECONDS) luajit spec/run.lua spec/clients_spec.lua
 
 TORTURE_KILLS = 200

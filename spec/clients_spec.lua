@@ -137,6 +137,26 @@ describe("clients", function()
     assert.equal(digest, digest_of("peo/manifests/v1"))
   end)
 
+  -- regctl is the one that knows referrers, deletes tags and pushes in pieces with Content-Range.
+  local regctl = require "spec.clients.regctl"
+  if is_wanted(regctl) then
+    it("regctl lists artifacts, pushes a SHA-512 in pieces, deletes a tag", function()
+      local client, repo = need(regctl), g.address .. "/regctl/more"
+      client:push(repo .. ":v1", { few = "x" })
+      client:attach(repo .. ":v1", "application/vnd.example.one", "first")
+      client:attach(repo .. ":v1", "application/vnd.example.two", "second")
+      local out = client:attached(repo .. ":v1", "application/vnd.example.two")
+      assert.is_truthy(out:find("application/vnd.example.two", 1, true), out)
+      assert.is_nil(out:find("application/vnd.example.one", 1, true), out)
+      local text = tool.bytes(2500000, 8)
+      local digest = "sha512:" .. tool.sha512(text)
+      assert.is_truthy(client:put_blob(repo, text, digest):find(digest, 1, true))
+      assert.is_true(g:request("GET", "/v2/regctl/more/blobs/" .. digest).body == text)
+      client:untag(repo .. ":v1")
+      assert.equal(404, g:request("HEAD", "/v2/regctl/more/manifests/v1").status)
+    end)
+  end
+
   it("curl waits for 100 Continue before it sends a large blob", function()
     local text = tool.bytes(1500000, 5)
     tool.write(folder .. "/blob", text)

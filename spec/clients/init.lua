@@ -24,7 +24,9 @@ local unistd = require "posix.unistd"
 local M = {}
 
 M.drivers = {}
-for i, name in ipairs { "curl", "skopeo", "podman", "buildah", "docker", "ctr" } do
+for i, name in ipairs {
+  "curl", "skopeo", "podman", "buildah", "docker", "ctr", "crane", "regctl",
+} do
   M.drivers[i] = require("spec.clients." .. name)
 end
 
