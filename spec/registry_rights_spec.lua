@@ -139,6 +139,19 @@ describe("a user who may not", function()
       "bob").status)
   end)
 
+  it("does not go on with an upload of another user", function()
+    local place = pusher.place(call("POST", "b/one/blobs/uploads/", "bob")):sub(5)
+    assert.equal(202, call("PATCH", place, "bob", "abc").status)
+    for _, user in ipairs { "ann", "" } do
+      for _, method in ipairs { "GET", "PATCH", "PUT", "DELETE" } do
+        local reply = call(method, pusher.closing(place, tool.digest "abc"), user, "x")
+        assert.equal(404, reply.status)
+        assert.equal("BLOB_UPLOAD_UNKNOWN", (pusher.code(reply)))
+      end
+    end
+    assert.equal(201, call("PUT", pusher.closing(place, tool.digest "abc"), "bob").status)
+  end)
+
   it("is everybody when the hook has a mistake", function()
     local cases = {
       { "error", "a mistake" },

@@ -22,9 +22,22 @@ local function state_key(reg, s, algorithm, offset)
   return ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, algorithm), offset)
 end
 
--- A new session for a digest of this algorithm; returns its id.
-function M.start(reg, repo, algorithm)
-  local id = gate.uuid()
+-- A session belongs to whoever began it. Its id says so: the last 12 digits are a hash of the
+-- others, which are random, and of the user's name, so nothing has to be stored and no key kept.
+-- The version of such a UUID is 8; of one that another registry began, 4, and everybody may go on
+-- with it who may push.
+local function owned(front, user)
+  return front .. gate.hash("sha256", front .. user):sub(1, 12)
+end
+
+local function is_of(id, user)
+  return id:sub(15, 15) ~= "8" or id == owned(id:sub(1, 24), user)
+end
+
+-- A new session of the user with this name, for a digest of this algorithm; returns its id.
+function M.start(reg, repo, user, algorithm)
+  local random = gate.uuid()
+  local id = owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), user)
   if algorithm ~= "sha256" then
     reg.store:put(state_key(reg, { repo = repo, id = id }, algorithm, 0), "")
   end
@@ -37,12 +50,12 @@ local function algorithms(reg, s)
   return reg.store:stat(state_key(reg, s, "sha512", 0)) and BOTH or SHORT
 end
 
--- The session { repo, id, size }, or nil.
-function M.load(reg, repo, id)
-  if #id ~= 36 or not id:find("^[0-9a-f-]+$") then return nil end
+-- The session { repo, id, user, size }, or nil, also when it is somebody else's.
+function M.load(reg, repo, id, user)
+  if #id ~= 36 or not id:find("^[0-9a-f-]+$") or not is_of(id, user) then return nil end
   if not reg.store:stat(reg.layout.upload_started(repo, id)) then return nil end
   local data = reg.store:stat(reg.layout.upload_data(repo, id))
-  return { repo = repo, id = id, size = data and data.size or 0 }
+  return { repo = repo, id = id, user = user, size = data and data.size or 0 }
 end
 
 function M.remove(reg, s)

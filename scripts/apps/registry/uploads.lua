@@ -31,7 +31,7 @@ end
 local function find(reg, q)
   local id = q.params.id
   q.upload = id
-  local s = sessions.load(reg, q.repo, id)
+  local s = sessions.load(reg, q.repo, id, q.user.name)
   if s then return s end
   gate.fail(404, "BLOB_UPLOAD_UNKNOWN", "no such upload in this repository", { id = id })
 end
@@ -46,7 +46,7 @@ end
 
 -- 416, with what the client needs to find its place again.
 local function out_of_place(reg, s)
-  local fresh = sessions.load(reg, s.repo, s.id) or s
+  local fresh = sessions.load(reg, s.repo, s.id, s.user) or s
   gate.log.info("refused", { upload = s.id, status = 416, size = fresh.size })
   local entry = { code = "RANGE_INVALID", message = "the upload goes on at another byte",
     detail = { size = fresh.size } }
@@ -163,7 +163,8 @@ local function post(reg, q)
     gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
       { algorithm = algorithm })
   end
-  local s = { repo = q.repo, id = sessions.start(reg, q.repo, algorithm), size = 0 }
+  local id = sessions.start(reg, q.repo, q.user.name, algorithm)
+  local s = { repo = q.repo, id = id, size = 0 }
   gate.log.debug("upload begun", { upload = s.id, repo = s.repo })
   return reply(202, nil, session_headers(reg, s))
 end
