@@ -53,6 +53,12 @@ local function refuse(q, why)
   gate.fail(403, "DENIED", why or "not allowed", detail)
 end
 
+-- Refuses what a rule forbids to everybody; another name would not help.
+function M.deny(q, why, detail)
+  detail.action, detail.name = q.action, q.repo
+  gate.fail(403, "DENIED", why, detail)
+end
+
 -- Fails unless the action is allowed.
 function M.ask(reg, q, action)
   q.action = action

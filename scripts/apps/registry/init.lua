@@ -13,6 +13,7 @@ local check = require("tidegate.check").check
 local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
+local immutable = require "apps.registry.immutable"
 local names = require "apps.registry.names"
 local namespace = require "apps.registry.namespace"
 local notices = require "apps.registry.notices"
@@ -33,6 +34,7 @@ local OPTIONS = {
   layout = "table",
   auth = "table",
   allow = "function",
+  immutable = "any",
   on = { "table", default = {} },
   prefix = { "string", default = "/v2" },
   host = "any",
@@ -42,12 +44,11 @@ local OPTIONS = {
   warn = "function",
 }
 
--- Two registries in one place would each take the other's objects for its own.
-local function claim(reg, shared)
-  local what = "the registry at " .. reg.prefix
-  local ok, wrong = pcall(reg.store.claim, reg.store, what,
-    { below = reg.layout.root or "", shared = shared })
-  if not ok then error("registry: " .. wrong, 3) end
+-- What f(…) returns; what it raises is said to be wrong where the registry is declared.
+local function read(f, ...)
+  local ok, value = pcall(f, ...)
+  if not ok then error("registry: " .. value, 3) end
+  return value
 end
 
 local function check_mirrors(mirrors)
@@ -61,14 +62,14 @@ end
 
 return function(options)
   local o = check(options or {}, OPTIONS, "registry")
-  local ok, wrong = pcall(events.check, o.on)
-  if not ok then error("registry: " .. wrong, 2) end
+  read(events.check, o.on)
   check_mirrors(o.mirrors)
   local who = o.auth or auth.anonymous
   local reg = {
     store = o.store,
     layout = o.layout or require "layouts.distribution",
     allow = o.allow,
+    immutable = read(immutable.read, o.immutable),
     prefix = o.prefix,
     emit = events.new(o.on),
     types = types.cache(),
@@ -77,7 +78,9 @@ return function(options)
     mirrors = o.mirrors,
     warn = o.warn,
   }
-  claim(reg, o.shared)
+  -- two registries in one place would each take the other's objects for its own
+  read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
+    { below = reg.layout.root or "", shared = o.shared })
   local app = gate.app { prefix = reg.prefix, host = o.host,
     on_error = errors(who.challenge) }
   local around = notices.around(app, reg)

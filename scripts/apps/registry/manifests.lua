@@ -14,6 +14,7 @@
 local access = require "apps.registry.access"
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
+local immutable = require "apps.registry.immutable"
 local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local referrers = require "apps.registry.referrers"
@@ -185,9 +186,14 @@ local function tags_of(reg, q, digest)
 end
 
 -- Writes the tag, which then names the manifest by this digest; see the top of this file.
-local function set_tag(reg, repo, tag, digest, target)
+local function set_tag(reg, q, tag, digest, target)
+  local repo = q.repo
   reg.store:put(reg.layout.tag_index(repo, tag, digest), digest)
-  reg.store:put(reg.layout.tag_current(repo, tag), digest)
+  if immutable.is(reg, q, repo, tag) then
+    immutable.set(reg, q, repo, tag, digest, target)
+  else
+    reg.store:put(reg.layout.tag_current(repo, tag), digest)
+  end
   for _, d in ipairs { target, digest } do
     local revision = reg.layout.revision(repo, d)
     if not reg.store:stat(revision) then reg.store:put(revision, target) end
@@ -221,6 +227,7 @@ local function put(reg, q)
   if not is_right then
     gate.fail(400, "DIGEST_INVALID", "the manifest has another digest", { digest = digest })
   end
+  for _, tag in ipairs(wanted) do immutable.check(reg, q, repo, tag, target) end
   local by_digest = digest ~= nil
   digest = digest or target
   local missing = check_references(reg, repo, doc)
@@ -230,7 +237,7 @@ local function put(reg, q)
   reg.store:put(reg.layout.blob(target), text)
   own(reg, repo, digest, target, subject,
     subject and referrers.entry(doc, media_type, digest, #text))
-  for _, tag in ipairs(wanted) do set_tag(reg, repo, tag, digest, target) end
+  for _, tag in ipairs(wanted) do set_tag(reg, q, tag, digest, target) end
   reg.types.put(target, media_type)
   announce(reg, q, wanted, digest, media_type, #text)
   return reply(201, nil, {
@@ -241,25 +248,48 @@ local function put(reg, q)
   })
 end
 
+local function delete_tag(reg, q, repo)
+  local named = tags.read(reg, repo, q.tag)
+  if immutable.is(reg, q, repo, q.tag) then
+    if named then immutable.deny(q, q.tag, named) end
+    unknown(q)
+  end
+  if not tags.remove(reg, repo, q.tag) then unknown(q) end
+  gate.log.info("tag deleted", { repo = repo, tag = q.tag })
+  reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
+  return reply(202)
+end
+
+-- Takes away every tag that names the manifest. Returns one that is immutable, if there is one:
+-- that one stays.
+local function untag(reg, q, digest, target, only_look)
+  local repo, kept = q.repo, nil
+  tags.each_of(reg, repo, digest, target, function(tag)
+    if immutable.is(reg, q, repo, tag) then
+      kept = tag
+    elseif not only_look and tags.remove(reg, repo, tag) then
+      reg.emit(q, "tag.deleted", { tag = tag, digest = target })
+    end
+  end)
+  return kept
+end
+
 local function delete(reg, q)
   local digest = reference(q)
   local repo = access.enter(reg, q, q.tag and "untag" or "delete")
-  if q.tag then
-    local named = tags.read(reg, repo, q.tag)
-    if not tags.remove(reg, repo, q.tag) then unknown(q) end
-    gate.log.info("tag deleted", { repo = repo, tag = q.tag })
-    reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
-    return reply(202)
-  end
+  if q.tag then return delete_tag(reg, q, repo) end
   local target = links.follow(reg, reg.layout.revision, repo, digest)
   if not target then unknown(q) end
-  local function untagged(tag)
-    reg.emit(q, "tag.deleted", { tag = tag, digest = target })
-  end
+  local kept = reg.immutable and untag(reg, q, digest, target, true)
+  if kept then immutable.deny(q, kept, digest) end
   local subject = referrers.subject_of(reg, target)
-  tags.remove_all(reg, repo, digest, target, untagged)
+  untag(reg, q, digest, target)
   links.remove(reg, reg.layout.revision, repo, digest, target)
-  tags.remove_all(reg, repo, digest, target, untagged)
+  kept = untag(reg, q, digest, target)
+  if kept then -- set since the first look
+    links.write(reg, reg.layout.revision, repo, digest, target)
+    immutable.deny(q, kept, digest)
+  end
   if subject then
     for _, d in ipairs { digest, target } do referrers.remove(reg, repo, subject, d) end
   end

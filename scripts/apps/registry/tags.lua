@@ -37,9 +37,8 @@ local function each(reg, repo, after, limit, f)
   return more, page[#page] and page[#page].name
 end
 
--- Takes away every tag that names this manifest now, by whatever digest; removed(tag) is called
--- for each.
-function M.remove_all(reg, repo, digest, target, removed)
+-- f(tag) for every tag that names this manifest now, by whatever digest.
+function M.each_of(reg, repo, digest, target, f)
   local function is_it(named)
     return named == target or named == digest
       or named and names.digest(named) ~= "sha256"
@@ -48,9 +47,7 @@ function M.remove_all(reg, repo, digest, target, removed)
   local after, more = nil, true
   while more do
     more, after = each(reg, repo, after, LIST_MAX, function(tag)
-      if is_it(links.read(reg, reg.layout.tag_current(repo, tag))) then
-        if M.remove(reg, repo, tag) then removed(tag) end
-      end
+      if is_it(links.read(reg, reg.layout.tag_current(repo, tag))) then f(tag) end
     end)
   end
 end

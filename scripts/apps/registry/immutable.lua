@@ -1,0 +1,75 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Tags that are set once: the option `immutable`, a list of globs over tags, or a function of the
+-- repository and the tag. Such a tag is only ever written by put_if over nothing, so of all that
+-- set it at the same moment, through whatever gateways, exactly one does, and the others hear that
+-- it names another manifest. It is not deleted either, nor is the manifest that it names.
+--
+-- Nothing is remembered: a tag that is there and that the option says is immutable, is.
+local access = require "apps.registry.access"
+local gate = require "tidegate"
+local names = require "apps.registry.names"
+local tags = require "apps.registry.tags"
+
+local LINK_MAX = 256 -- bytes, as of every link
+local TRIES = 3 -- a tag that is damaged is written over, unless somebody else does
+
+local M = {}
+
+-- The option as a function; raises a string unless it can be one.
+function M.read(option)
+  if option == nil or type(option) == "function" then return option end
+  if type(option) ~= "table" then error("'immutable' must be a list of globs or a function", 0) end
+  for key, glob in pairs(option) do
+    if type(key) ~= "number" or type(glob) ~= "string" then
+      error("'immutable' must be a list of globs or a function", 0)
+    end
+    local ok, wrong = pcall(gate.glob, glob, "")
+    if not ok then error("'immutable': " .. tostring(wrong):gsub("^.-gate%.glob: ", ""), 0) end
+  end
+  return function(_, tag)
+    for _, glob in ipairs(option) do
+      if gate.glob(glob, tag) then return true end
+    end
+    return false
+  end
+end
+
+function M.is(reg, q, repo, tag)
+  if not reg.immutable then return false end
+  return (access.verdict("immutable", q, reg.immutable, repo, tag))
+end
+
+-- For everybody: no other user may change it.
+function M.deny(q, tag, digest)
+  access.deny(q, ("the tag %s is immutable"):format(tag), { tag = tag, digest = digest })
+end
+
+-- Fails if the tag names another manifest, before anything is written. A race is decided by set.
+function M.check(reg, q, repo, tag, target)
+  if not M.is(reg, q, repo, tag) then return end
+  local digest, named = tags.read(reg, repo, tag)
+  if digest and named ~= target then M.deny(q, tag, digest) end
+end
+
+-- Sets the tag unless it is set. It may name this manifest already.
+function M.set(reg, q, repo, tag, digest, target)
+  local key, e = reg.layout.tag_current(repo, tag), nil
+  for _ = 1, TRIES do
+    local text, object = reg.store:read(key, LINK_MAX)
+    if text and names.digest(text) then
+      local _, named = tags.read(reg, repo, tag)
+      if text == digest or named == target then return end
+      reg.store:remove(reg.layout.tag_index(repo, tag, digest)) -- it has never named this one
+      M.deny(q, tag, text)
+    end
+    local version = object and object.etag or ""
+    local done
+    done, e = gate.try(reg.store.put_if, reg.store, key, digest, version)
+    if done then return end
+    if e.name ~= "EXISTS" then break end
+  end
+  error(e, 0)
+end
+
+return M
