@@ -12,6 +12,7 @@
 -- new ones after it; a PUT that has set a tag makes the revision again if it is gone by then. So
 -- whichever of the two comes last, no tag stays behind without its revision.
 local access = require "apps.registry.access"
+local admit = require "apps.registry.admit"
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
 local immutable = require "apps.registry.immutable"
@@ -234,6 +235,7 @@ local function put(reg, q)
   if #missing > 0 then return lacking(q, missing) end
   local subject = referrers.subject(doc)
   if subject == false then invalid("not a descriptor", { at = "/subject" }) end
+  admit.ask(reg, q, doc, { digest = digest, size = #text, mediaType = media_type, tags = wanted })
   reg.store:put(reg.layout.blob(target), text)
   own(reg, repo, digest, target, subject,
     subject and referrers.entry(doc, media_type, digest, #text))
