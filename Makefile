@@ -6,7 +6,7 @@ CFLAGS ?= -O2 -g
 BUILD ?= build
 prefix ?= /usr/local
 
-PACKAGES = libevent_core luajit libcrypto jansson
+PACKAGES = libevent_core luajit libssl libcrypto jansson
 ALL_CPPFLAGS = -Icore -I. -D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 ALL_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CFLAGS)
@@ -34,7 +34,6 @@ $(BUILD)/tidegate: $(MAIN_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(LINK)
 
 # every C unit case in one program: `build/unit --list`, `build/unit --run NAME`
-$(BUILD)/unit: LDLIBS += -lssl
 $(BUILD)/unit: $(UNIT_SRC:%.c=$(BUILD)/%.o) $(LIB)
 	$(LINK)
 

@@ -127,11 +127,12 @@ static void take_back(struct serving *s)
     }
 }
 
-int listeners_prepare(const struct gate_config *config, struct fronts *out, char **why)
+int listeners_prepare(const struct gate_config *config, struct tickets *tickets,
+                      struct fronts *out, char **why)
 {
     struct fronts f = {xalloc((config->n_listen + 1) * sizeof *f.list), 0};
     for (; f.n < config->n_listen; f.n++) {
-        int rc = front_new(&config->listen[f.n], &f.list[f.n], why);
+        int rc = front_new(&config->listen[f.n], tickets, &f.list[f.n], why);
         if (rc) {
             listeners_forget(&f);
             return rc;
@@ -167,7 +168,8 @@ static char *name_of(const struct listener *l)
 {
     const char *address = acceptor_address(l->acceptor);
     bool local = strncmp(address, "unix:", 5) == 0;
-    return xasprintf("%s%s", local ? "" : "http://", address);
+    const struct front *front = l->front ? l->front : l->next;
+    return xasprintf("%s%s", local ? "" : front->tls ? "https://" : "http://", address);
 }
 
 static void settle(struct serving *s)

@@ -40,17 +40,37 @@ static int run_serve(char **arguments)
     return serve(arguments[user ? 2 : 0], user ? arguments[1] : NULL);
 }
 
+/* With its certificates. */
+static int print_listener(const struct front_options *o, char **why)
+{
+    struct front *front;
+    char *certificate;
+    int rc = front_new(o, NULL, &front, why);
+    if (rc)
+        return rc;
+    printf("listen  %s\n", o->address);
+    for (size_t i = 0; o->tls && i < o->tls->n_pairs; i++) {
+        certificate = tls_context_describe(front->tls, i);
+        printf("tls     %s: %s\n", o->tls->pairs[i].cert, certificate);
+        free(certificate);
+    }
+    front_unref(front);
+    return 0;
+}
+
 static int run_check(char **arguments)
 {
-    struct gate_config config;
+    struct gate_config config = {.workers = 0};
     char *why = NULL;
-    if (gate_look(arguments[0], &config, &why) != 0) {
+    int rc = gate_look(arguments[0], &config, &why);
+    for (size_t i = 0; rc == 0 && i < config.n_listen; i++)
+        rc = print_listener(&config.listen[i], &why);
+    if (rc) {
         fprintf(stderr, "tidegate: %s\n", why);
         free(why);
+        gate_config_fini(&config);
         return 1;
     }
-    for (size_t i = 0; i < config.n_listen; i++)
-        printf("listen  %s\n", config.listen[i].address);
     for (size_t i = 0; i < config.n_stores; i++)
         printf("store   %s\n", config.stores[i]);
     for (size_t i = 0; i < config.n_routes; i++)

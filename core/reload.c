@@ -243,7 +243,7 @@ static void load(struct job *job)
     if (rc == 0 && (rc = store_begin_all(&r->why)) != 0 && !r->why)
         r->why = xstrdup(err_text(rc));
     if (rc == 0)
-        rc = listeners_prepare(&g->config, &g->fronts, &r->why);
+        rc = listeners_prepare(&g->config, s->tickets, &g->fronts, &r->why);
     for (size_t i = 0; rc == 0 && i < s->n_crews; i++)
         rc = gate_load(s->script, g->config.script_memory, s->crews[i].worker,
                        &g->tenures[i].gate, &r->why);

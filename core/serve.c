@@ -317,7 +317,7 @@ static int look(struct serving *s, struct gate_config *config, struct fronts *fr
         rc = gate_look(s->script, config, why);
     if (rc == 0 && config->user && !s->user)
         rc = privileges_drop(config->user, why);
-    return rc ? rc : listeners_prepare(config, fronts, why);
+    return rc ? rc : listeners_prepare(config, s->tickets, fronts, why);
 }
 
 static int start(struct serving *s)
@@ -412,12 +412,14 @@ int serve(const char *script, const char *user)
 {
     struct serving s = {.script = script, .user = user, .began = clock_now()};
     list_init(&s.listeners);
+    s.tickets = tickets_new();
     list_init(&s.generations);
     sem_init(&s.ready, 0, 0);
     int rc = start(&s);
     if (rc == 0)
         worker_run(s.main);
     finish(&s);
+    tickets_unref(s.tickets);
     sem_destroy(&s.ready);
     return rc ? 1 : 0;
 }

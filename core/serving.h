@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "control.h"
 #include "loop/loop.h"
+#include "loop/ticket.h"
 #include "lua/gate.h"
 
 #include <semaphore.h>
@@ -91,6 +92,7 @@ struct serving {
     struct crew *crews;
     size_t n_crews, drained;
     struct list listeners;
+    struct tickets *tickets;
     struct list generations; /* in use, the oldest first */
     struct reload *reload;
     struct survey *survey;
@@ -117,7 +119,8 @@ void serving_ready(struct serving *s, const char *refused);
 
 /* listeners.c */
 /* Makes the fronts of a configuration. Blocks; any thread. On failure *why is owned. */
-int listeners_prepare(const struct gate_config *config, struct fronts *out, char **why);
+int listeners_prepare(const struct gate_config *config, struct tickets *tickets,
+                      struct fronts *out, char **why);
 void listeners_forget(struct fronts *f);
 /* Opens what the configuration has and is not open. On failure nothing has changed, and
  * *why is owned. listeners_settle must follow: from then on connections get the new

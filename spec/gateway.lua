@@ -21,7 +21,7 @@ local wire = require "spec.wire"
 local PROGRAM = os.getenv("TIDEGATE_BIN") or "build/tidegate"
 local HIGH_FD = 200 -- nothing of a spec has so many
 local READY_S, STOP_S = 20, 30
-local LISTENING = "listening on h?t?t?p?:?/?/?([%d.]+):(%d+)"
+local LISTENING = "listening on h?t?t?p?s?:?/?/?([%d.]+):(%d+)"
 
 local M = {}
 
@@ -202,14 +202,14 @@ function server:settles(accept)
   return poll(READY_S, function() return accept(self:files()) end) ~= nil
 end
 
--- A connection: spec/wire.lua says what it can do.
-function server:raw()
-  return wire.connect(self.host, tonumber(self.port))
+-- A connection: spec/wire.lua says what it can do, and what `tls` is.
+function server:raw(tls)
+  return wire.connect(self.host, tonumber(self.port), tls)
 end
 
 -- One request on a connection of its own.
 function server:request(method, path, options)
-  local c = self:raw()
+  local c = self:raw(options and options.tls)
   local reply = c:request(method, path, options)
   c:close()
   return reply

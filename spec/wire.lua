@@ -3,6 +3,7 @@
 -- HTTP/1.1 as the specs speak it: on purpose a client without opinions. It sends exactly what
 -- it is told, well-formed or not, and shows exactly what came back.
 local socket = require "socket"
+local ssl = require "ssl"
 
 local PATIENCE_S = 20
 
@@ -11,13 +12,33 @@ local M = {}
 local connection = {}
 connection.__index = connection
 
--- A connection to host and port: `send`, `read_reply` and `close`, as often as wanted.
-function M.connect(host, port)
+-- A connection to host and port: `send`, `read_reply` and `close`, as often as wanted. With tls it
+-- is one after a handshake, or nil and why that failed:
+--   ca      file of who signed the server's certificate; none: any is taken
+--   name    to ask for (SNI)       cert, key   files to show       version   "tlsv1_2", "tlsv1_3"
+function M.connect(host, port, tls)
   local s = assert(socket.tcp())
   s:settimeout(PATIENCE_S)
   assert(s:connect(host, port))
   s:setoption("tcp-nodelay", true)
-  return setmetatable({ socket = s }, connection)
+  local c = setmetatable({ socket = s }, connection)
+  if tls then return c:secure(tls) end
+  return c
+end
+
+-- Begins TLS on it.
+function connection:secure(tls)
+  local s = assert(ssl.wrap(self.socket, { mode = "client", protocol = tls.version or "any",
+    cafile = tls.ca, verify = tls.ca and "peer" or "none", certificate = tls.cert, key = tls.key }))
+  s:settimeout(PATIENCE_S)
+  if tls.name then s:sni(tls.name) end
+  self.socket = s
+  local ok, why = s:dohandshake()
+  if not ok then
+    s:close()
+    return nil, why
+  end
+  return self
 end
 
 -- Sends text. False when the peer has closed already: it may refuse before the body is sent.

@@ -7,17 +7,34 @@
 
 void front_options_fini(struct front_options *o)
 {
+    struct tls_options *tls = o->tls;
+    for (size_t i = 0; tls && i < tls->n_pairs; i++) {
+        free(tls->pairs[i].cert);
+        free(tls->pairs[i].key);
+    }
+    if (tls) {
+        free(tls->pairs);
+        free(tls->client);
+    }
+    free(tls);
     free(o->address);
-    o->address = NULL;
+    *o = (struct front_options){NULL};
 }
 
-int front_new(const struct front_options *o, struct front **out, char **why)
+int front_new(const struct front_options *o, struct tickets *tickets, struct front **out,
+              char **why)
 {
     struct front *f = xalloc(sizeof *f);
-    (void)o;
-    (void)why;
     atomic_init(&f->refs, 1);
     f->address = xstrdup("");
+    int rc = o->tls ? tls_context_new(o->tls, tickets, &f->tls, why) : 0;
+    if (rc) {
+        char *fault = *why;
+        *why = xasprintf("listen %s: %s", o->address, fault);
+        free(fault);
+        front_unref(f);
+        return rc;
+    }
     *out = f;
     return 0;
 }
@@ -38,6 +55,7 @@ void front_unref(struct front *f)
 {
     if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) > 1)
         return;
+    tls_context_unref(f->tls);
     free(f->address);
     free(f);
 }

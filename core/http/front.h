@@ -7,12 +7,14 @@
 #ifndef HTTP_FRONT_H
 #define HTTP_FRONT_H
 
+#include "loop/tls.h"
+
 #include <stdatomic.h>
-#include <stddef.h>
 
 /* One entry of `listen`, as the script wrote it; plain data, owned. */
 struct front_options {
-    char *address; /* to listen on */
+    char *address;           /* to listen on */
+    struct tls_options *tls; /* NULL: plain */
     /* what else a listener may say about itself goes here, and into struct front */
 };
 void front_options_fini(struct front_options *o);
@@ -20,11 +22,13 @@ void front_options_fini(struct front_options *o);
 struct front {
     atomic_size_t refs;
     char *address; /* bound: the port is filled in; "" until the listener is open */
+    struct tls_context *tls; /* NULL: plain */
 };
 
-/* Borrows the options. Returns 0 and a front with one reference, or E_INVALID with *why
+/* Borrows the options; tickets may be NULL. Returns 0 and a front with one reference, or E_INVALID with *why
  * an owned text. Blocks: it reads files. */
-int front_new(const struct front_options *o, struct front **out, char **why);
+int front_new(const struct front_options *o, struct tickets *tickets, struct front **out,
+              char **why);
 /* Before any connection has it. */
 void front_name(struct front *f, const char *address);
 struct front *front_ref(struct front *f);

@@ -43,7 +43,8 @@
     X(CHUNK_END, 22, 400, "chunk data must end with CRLF")                               \
     X(TRAILER, 23, 400, "a trailer line is malformed")                                   \
     X(TRAILERS_LONG, 24, 431, "the trailers are longer than 16 KiB")                     \
-    X(HEAD_LATE, 25, 408, "the request head took too long")
+    X(HEAD_LATE, 25, 408, "the request head took too long")                              \
+    X(PLAIN, 26, 400, "this port speaks TLS: use https://")
 
 enum {
 #define X(name, number, status, text) HTTP_FAULT_##name = -8192 - (number),

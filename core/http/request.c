@@ -37,6 +37,14 @@ int reply_header(struct reply *r, struct span name, struct span value)
     return 0;
 }
 
+bool req_tls(struct req *q, struct tls_facts *out)
+{
+    const struct conn *c = &exchange_of(q)->session->conn;
+    if (c->tls)
+        tls_facts(c, &q->arena, out);
+    return c->tls != NULL;
+}
+
 bool req_has_body(const struct req *q)
 {
     return q->head.chunked || (q->head.has_length && q->head.length > 0);

@@ -12,6 +12,7 @@
 
 #include "http/parse.h"
 #include "loop/loop.h"
+#include "loop/tls.h"
 #include "stream/source.h"
 
 #define REQ_MAGIC 0x4E9E57A0U
@@ -73,6 +74,8 @@ struct http_handler {
     void *arg;
 };
 
+/* Whether the connection is TLS; then what is known of it. */
+bool req_tls(struct req *q, struct tls_facts *out);
 /* Does a body come with the request (Content-Length above 0, or chunked)? */
 bool req_has_body(const struct req *q);
 /* The body, once; a second call returns NULL, as does a request without a body. Its first

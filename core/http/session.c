@@ -97,7 +97,7 @@ ssize_t session_fill(struct session *s)
     return n;
 }
 
-static enum next refuse(struct session *s, int rc)
+enum next session_refuse(struct session *s, int rc)
 {
     struct exchange *x = s->x ? s->x : (s->x = exchange_open(s));
     name_request(s->server, x->req.id);
@@ -150,7 +150,7 @@ static enum next step_head(struct session *s)
         if (s->end > s->seen) {
             ssize_t n = parse(s);
             if (n != E_MORE)
-                return n < 0 ? refuse(s, (int)n) : begin(s, (size_t)n);
+                return n < 0 ? session_refuse(s, (int)n) : begin(s, (size_t)n);
         }
         ssize_t got = session_fill(s);
         if (got == -EAGAIN)
@@ -161,7 +161,7 @@ static enum next step_head(struct session *s)
     if (s->end == 0 && (s->conn.late || s->server->draining))
         return DONE;
     if (s->conn.late)
-        return refuse(s, HTTP_FAULT_HEAD_LATE);
+        return session_refuse(s, HTTP_FAULT_HEAD_LATE);
     if (s->end && !s->head_due)
         s->head_due = now + s->server->limits.head;
     conn_deadline(&s->conn, s->head_due ? s->head_due : now + s->server->limits.idle);
@@ -182,13 +182,6 @@ static enum next step_handle(struct session *s)
     x->req.status = x->reply.status;
     s->step = x->gone ? STEP_END : STEP_REPLY;
     return NEXT;
-}
-
-/* A reply that ends with an error must not look complete: the reset says so. */
-static void make_abrupt(struct session *s)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(s->conn.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 /* Makes room for the next request; pipelined bytes move to the front. */
@@ -220,7 +213,7 @@ static enum next step_end(struct session *s)
     if (!x->refused)
         x->handler->end(&x->req, x->rc, x->handler->arg);
     if (x->rc) {
-        make_abrupt(s);
+        conn_tear(&s->conn); /* a reply that ended early must not look whole */
         return DONE;
     }
     if (x->keep) {
@@ -280,9 +273,9 @@ static void session_close(struct session *s)
 void session_run(struct session *s)
 {
     static enum next (*const steps[])(struct session *) = {
-        [STEP_HEAD] = step_head,   [STEP_HANDLE] = step_handle, [STEP_REPLY] = step_reply,
-        [STEP_PIPE] = step_pipe,   [STEP_FLUSH] = step_flush,   [STEP_END] = step_end,
-        [STEP_DRAIN] = step_drain, [STEP_LINGER] = step_linger,
+        [STEP_GREET] = step_greet, [STEP_HEAD] = step_head,   [STEP_HANDLE] = step_handle,
+        [STEP_REPLY] = step_reply, [STEP_PIPE] = step_pipe,   [STEP_FLUSH] = step_flush,
+        [STEP_END] = step_end,     [STEP_DRAIN] = step_drain, [STEP_LINGER] = step_linger,
     };
     enum next next = NEXT;
     CHECK(s, SESSION_MAGIC);
@@ -325,6 +318,13 @@ struct session *session_open(struct http_server *server, int fd, const char *pee
     s->front = front_ref(front);
     s->call.fn = on_call;
     list_init(&s->link);
-    conn_deadline(&s->conn, worker_now(server->worker) + server->limits.idle);
+    uint64_t wait = server->limits.idle;
+    if (front->tls) {
+        s->step = STEP_GREET;
+        wait = server->limits.head;
+    } else {
+        s->step = STEP_HEAD;
+    }
+    conn_deadline(&s->conn, worker_now(server->worker) + wait);
     return s;
 }

@@ -9,7 +9,7 @@
  * of its reply; exchanges and read buffers are lent by the server, and an idle connection
  * holds neither.
  *
- *   HEAD -> HANDLE -> REPLY -> [PIPE] -> FLUSH -> END -> [DRAIN] -> HEAD
+ *   [GREET] -> HEAD -> HANDLE -> REPLY -> [PIPE] -> FLUSH -> END -> [DRAIN] -> HEAD
  *                                                  \-> [LINGER] -> closed
  */
 #ifndef HTTP_SESSION_H
@@ -31,6 +31,7 @@
 enum next { NEXT, WAIT, DONE };
 
 enum step {
+    STEP_GREET,
     STEP_HEAD,
     STEP_HANDLE,
     STEP_REPLY,
@@ -111,10 +112,10 @@ struct session {
     struct call call;
     enum step step;
     bool running, aborted;
-    char *buf;      /* READ_BUFFER, or NULL */
-    size_t at, end; /* unread bytes; those before `at` are the head in use */
-    size_t seen;    /* of them the parser has */
-    uint64_t head_due;
+    char *buf;         /* READ_BUFFER, or NULL */
+    size_t at, end;    /* unread bytes; those before `at` are the head in use */
+    size_t seen;       /* of them the parser has */
+    uint64_t head_due; /* or the greeting's */
     size_t lingered;
     unsigned turns; /* requests finished in this run */
     struct exchange *x;
@@ -162,6 +163,11 @@ ssize_t session_take(struct session *s, void *to, size_t n);
 /* Appends what the socket has to the buffer; the same results. */
 ssize_t session_fill(struct session *s);
 void session_log(struct exchange *x, const char *what, int rc);
+
+/* greet.c: what comes before the first head */
+enum next step_greet(struct session *s);
+/* Answers a head, or what came instead of one, that no handler gets to see. */
+enum next session_refuse(struct session *s, int fault);
 
 /* body.c */
 void body_init(struct exchange *x);

@@ -2,6 +2,7 @@
 #include "loop/conn.h"
 
 #include "base/mem.h"
+#include "loop/tls.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -44,6 +45,8 @@ static void on_event(evutil_socket_t fd, short events, void *arg)
         c->readable = true;
     if (events & EV_WRITE)
         c->writable = true;
+    if (c->tls)
+        tls_wake(c, c->readable, c->writable);
     c->wake(c);
 }
 
@@ -79,6 +82,8 @@ void conn_fini(struct conn *c)
     CHECK(c, CONN_MAGIC);
     worker_undefer(c->worker, &c->look);
     timer_fini(&c->timer);
+    tls_free(c->tls, !c->torn);
+    c->tls = NULL;
     if (c->event)
         event_free(c->event); /* before the number can be given out again */
     close(c->fd);
@@ -109,12 +114,58 @@ static ssize_t moved(struct conn *c, ssize_t n, bool *ready)
     return -error;
 }
 
+ssize_t conn_peek(struct conn *c, void *buf, size_t n)
+{
+    CHECK(c, CONN_MAGIC);
+    ssize_t got = TEMP_FAILURE_RETRY(recv(c->fd, buf, n, MSG_DONTWAIT | MSG_PEEK));
+    if (got == 0)
+        c->closed = true;
+    return moved(c, got, &c->readable);
+}
+
+void conn_skip(struct conn *c, size_t n)
+{
+    char nowhere[1024];
+    CHECK(c, CONN_MAGIC);
+    while (n) {
+        size_t want = n < sizeof nowhere ? n : sizeof nowhere;
+        ssize_t got = TEMP_FAILURE_RETRY(recv(c->fd, nowhere, want, MSG_DONTWAIT));
+        if (got <= 0)
+            return; /* the next call meets the same */
+        n -= (size_t)got;
+    }
+}
+
+int conn_secure(struct conn *c, struct tls_context *x)
+{
+    CHECK(c, CONN_MAGIC);
+    assert(!c->tls);
+    c->tls = tls_new(c, x);
+    return c->tls ? 0 : -ENOMEM;
+}
+
+int conn_handshake(struct conn *c)
+{
+    CHECK(c, CONN_MAGIC);
+    return tls_handshake(c);
+}
+
+void conn_bare(struct conn *c)
+{
+    CHECK(c, CONN_MAGIC);
+    tls_free(c->tls, false);
+    c->tls = NULL;
+    c->readable = true;
+}
+
 /* A short read has emptied the socket: what comes later is a new edge (epoll(7)), except
  * for an end that was reported already. This saves the read that would only say EAGAIN.
  */
 ssize_t conn_recv(struct conn *c, void *buf, size_t n)
 {
     CHECK(c, CONN_MAGIC);
+    if (c->tls)
+        return tls_recv(c, buf, n);
     ssize_t got = TEMP_FAILURE_RETRY(recv(c->fd, buf, n, MSG_DONTWAIT));
     if (got == 0)
         c->closed = true;
@@ -126,6 +177,8 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t n)
 ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count)
 {
     CHECK(c, CONN_MAGIC);
+    if (c->tls)
+        return tls_writev(c, iov, count);
     struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t put = TEMP_FAILURE_RETRY(sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
     return moved(c, put, &c->writable);
@@ -134,6 +187,8 @@ ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count)
 ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n)
 {
     CHECK(c, CONN_MAGIC);
+    if (c->tls)
+        return tls_sendfile(c, file, offset, n);
     ssize_t put = TEMP_FAILURE_RETRY(sendfile(c->fd, file, offset, n));
     return moved(c, put, &c->writable);
 }
@@ -143,14 +198,26 @@ bool conn_is_roomy(struct conn *c)
 {
     CHECK(c, CONN_MAGIC);
     struct pollfd p = {.fd = c->fd, .events = POLLOUT};
-    c->writable = poll(&p, 1, 0) == 1;
+    if (c->tls && !tls_is_flushed(c->tls))
+        tls_wake(c, false, true);
+    c->writable = (!c->tls || tls_is_flushed(c->tls)) && poll(&p, 1, 0) == 1;
     return c->writable;
 }
 
 void conn_shutdown(struct conn *c)
 {
     CHECK(c, CONN_MAGIC);
+    if (c->tls)
+        tls_goodbye(c);
     shutdown(c->fd, SHUT_WR);
+}
+
+void conn_tear(struct conn *c)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    CHECK(c, CONN_MAGIC);
+    c->torn = true;
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 void conn_cork(struct conn *c, bool on)

@@ -9,7 +9,8 @@
  * its side (`closed`, which can come before all its bytes were read). Several changes can
  * share one wake.
  *
- * TLS fits behind conn_recv, conn_writev and conn_sendfile without a change to callers.
+ * TLS (tls.h) lies behind conn_recv, conn_writev and conn_sendfile. A write that was
+ * taken in part, or not at all, must be followed by one that begins with the rest.
  */
 #ifndef LOOP_CONN_H
 #define LOOP_CONN_H
@@ -27,6 +28,7 @@ struct conn {
     unsigned magic;
     int fd;
     struct worker *worker;
+    struct tls *tls; /* NULL without */
     struct event *event;
     struct timer timer;
     struct call look; /* to see whether a peer that is not read from is still there */
@@ -34,6 +36,7 @@ struct conn {
     bool readable;               /* a read may succeed */
     bool writable;
     bool closed;               /* the peer closed its side, or the socket failed */
+    bool torn;                 /* it must not look as if it ended well */
     bool late;                 /* the deadline passed; cleared by conn_deadline */
     char peer[CONN_PEER_SIZE]; /* "127.0.0.1:4711", "[::1]:4711", "unix"; for people */
 };
@@ -43,8 +46,23 @@ struct conn {
  * never from here. */
 int conn_init(struct conn *c, struct worker *w, int fd, const char *peer,
               void (*wake)(struct conn *));
-/* Closes the socket; c's memory is the owner's again. */
+/* Closes the socket, with TLS's goodbye unless conn_tear was called; c's memory is the
+ * owner's again. */
 void conn_fini(struct conn *c);
+
+/* Copies what has arrived, up to n bytes, and leaves it to be received; results as of
+ * conn_recv. conn_skip throws n such bytes away. Before conn_secure. */
+ssize_t conn_peek(struct conn *c, void *buf, size_t n);
+void conn_skip(struct conn *c, size_t n);
+
+struct tls_context;
+/* From here on it is TLS. Counts x. 0, or -ENOMEM. */
+int conn_secure(struct conn *c, struct tls_context *x);
+/* Goes on with the handshake: 0 when it is done, -EAGAIN (wake follows), or another
+ * -errno. */
+int conn_handshake(struct conn *c);
+/* Gives TLS up, after a handshake that failed: what comes is bytes. */
+void conn_bare(struct conn *c);
 
 /* due in clock_now() ns; 0 for none. Replaces the last one. */
 void conn_deadline(struct conn *c, uint64_t due);
@@ -61,6 +79,9 @@ ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n);
 bool conn_is_roomy(struct conn *c);
 /* Ends our side (FIN); the peer may still send. */
 void conn_shutdown(struct conn *c);
+/* What was sent is not all, and the peer must see it: closing will reset the connection.
+ */
+void conn_tear(struct conn *c);
 
 /* Gathers small writes into full segments while on (TCP_CORK); off sends at once. */
 void conn_cork(struct conn *c, bool on);

@@ -2,12 +2,14 @@
  *
  * loop: threads, readiness and time. Workers with an event base each, the job pool for
  * whatever blocks, connections, and disk.c, through which every file mutation passes.
- * Rests on base and on libevent's core; knows no HTTP, no store and no Lua.
+ * Rests on base, on libevent's core and OpenSSL; knows no HTTP, no store and no Lua.
  *
  *   worker.h    a thread with an event base, a run queue and a mailbox
  *   job.h       the pool that may block, in lanes
  *   timer.h     deadlines
  *   conn.h      a socket: readiness, bytes, deadlines
+ *   tls.h       the same with TLS: certificates and what lies behind conn.h
+ *   ticket.h    keys with which TLS sessions are resumed
  *   acceptor.h  listening sockets on the main thread
  *   disk.h      the one seam for changes to files
  *

@@ -4,6 +4,7 @@
 #include "lua/background.h"
 #include "lua/core.h"
 #include "lua/files.h"
+#include "lua/listen.h"
 #include "lua/streams.h"
 #include "lua/timers.h"
 #include "lua/told.h"
@@ -84,12 +85,6 @@ static char *text_of(lua_State *L, const char *name)
     return copy;
 }
 
-/* One listener, from the table on top of the stack. */
-static void read_front(lua_State *L, struct front_options *o)
-{
-    o->address = text_of(L, "address");
-}
-
 static void read_listen(lua_State *L, struct gate_config *c)
 {
     lua_getfield(L, -1, "listen");
@@ -97,7 +92,7 @@ static void read_listen(lua_State *L, struct gate_config *c)
     c->listen = xalloc((c->n_listen + 1) * sizeof *c->listen);
     for (size_t i = 0; i < c->n_listen; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
-        read_front(L, &c->listen[i]);
+        listen_read(L, &c->listen[i]);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);

@@ -91,6 +91,42 @@ static int l_request_facts(lua_State *L)
     return 3;
 }
 
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+    lua_pushstring(L, text); /* nil for NULL */
+    lua_setfield(L, -2, name);
+}
+
+static void push_client(lua_State *L, const struct tls_facts *f)
+{
+    lua_createtable(L, 0, 3);
+    set_text(L, "subject", f->subject);
+    set_text(L, "fingerprint", f->fingerprint);
+    lua_createtable(L, (int)f->n_names, 0);
+    for (size_t i = 0; i < f->n_names; i++) {
+        lua_pushstring(L, f->names[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_setfield(L, -2, "names");
+}
+
+/* core.request_tls(request) → { version, cipher, name, client }, or nil */
+static int l_request_tls(lua_State *L)
+{
+    struct tls_facts f;
+    if (!req_tls(visit_at(L)->req, &f))
+        return 0;
+    lua_createtable(L, 0, 4);
+    set_text(L, "version", f.version);
+    set_text(L, "cipher", f.cipher);
+    set_text(L, "name", f.name);
+    if (f.has_client) {
+        push_client(L, &f);
+        lua_setfield(L, -2, "client");
+    }
+    return 1;
+}
+
 /* core.request_body(request) → stream, or nil without a body; once */
 static int l_request_body(lua_State *L)
 {
@@ -105,9 +141,13 @@ static int l_request_body(lua_State *L)
 void l_request_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"request_line", l_request_line},       {"request_header", l_request_header},
-        {"request_headers", l_request_headers}, {"request_facts", l_request_facts},
-        {"request_body", l_request_body},       {NULL, NULL},
+        {"request_line", l_request_line},
+        {"request_header", l_request_header},
+        {"request_headers", l_request_headers},
+        {"request_facts", l_request_facts},
+        {"request_body", l_request_body},
+        {"request_tls", l_request_tls},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

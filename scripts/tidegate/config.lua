@@ -71,13 +71,13 @@ function M.config(options)
   if closed then
     error("gate.config: must be the first call, and made once", 2)
   end
-  o.listen = listen.read(o.listen, 2)
+  o.listen = listen.read(o.listen, 3)
   closed = true
   declare(o)
 end
 
 local unsaid = check({}, CONFIG, "gate.config")
-unsaid.listen = listen.read(unsaid.listen, 1)
+unsaid.listen = listen.read(unsaid.listen, 2)
 declare(unsaid)
 
 return M

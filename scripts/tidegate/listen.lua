@@ -9,9 +9,46 @@ local M = {}
 -- What a listener may say about itself.
 local LISTENER = {
   address = { "string", needed = true },
+  tls = "table",
 }
 
--- One entry as C reads it. Errors are raised at `level`, 1 being this function.
+local PAIR = { cert = { "string", needed = true }, key = "string" }
+
+local TLS = {
+  cert = "string", key = "string", certs = "table",
+  client = "string", require = { "boolean", default = false },
+  ktls = { "boolean", default = true },
+}
+
+-- What follows raises its errors at `level`, 1 being the function itself.
+
+local function read_certs(o, where, level)
+  if (o.cert == nil) == (o.certs == nil) then
+    error(where .. ": either 'cert' (and 'key') or 'certs', a list of such, is needed", level)
+  end
+  if o.cert then
+    return { { cert = o.cert, key = o.key } }
+  end
+  if o.key or #o.certs == 0 then
+    error(where .. ": 'certs' must be a list of tables with 'cert' and 'key'", level)
+  end
+  local certs = {}
+  for i, pair in ipairs(o.certs) do
+    certs[i] = check(pair, PAIR, ("%s.certs[%d]"):format(where, i), level - 1)
+  end
+  return certs
+end
+
+local function read_tls(tls, where, level)
+  local o = check(tls, TLS, where, level - 1)
+  if o.require and not o.client then
+    error(where .. ": 'require' needs 'client', the file of those who sign certificates", level)
+  end
+  o.certs = read_certs(o, where, level + 1)
+  return o
+end
+
+-- One entry as C reads it.
 local function read(entry, where, level)
   if type(entry) == "string" then
     entry = { address = entry }
@@ -20,6 +57,7 @@ local function read(entry, where, level)
       .. type(entry), level)
   end
   local o = check(entry, LISTENER, where, level - 1)
+  o.tls = o.tls and read_tls(o.tls, where .. ".tls", level + 1)
   return o
 end
 
@@ -35,7 +73,7 @@ local function add(out, o)
   end
 end
 
--- A list of tables. Errors are raised at `level`, 1 being the caller of this function.
+-- A list of tables, or an error at `level`.
 function M.read(listen, level)
   local list = listen
   if type(listen) ~= "table" or listen[1] == nil and next(listen) ~= nil then
@@ -43,12 +81,12 @@ function M.read(listen, level)
   end
   if #list == 0 then
     error("gate.config: 'listen' must be an address, a table about a listener, or a list"
-      .. " of them", level + 1)
+      .. " of them", level)
   end
   local out = {}
   for i, entry in ipairs(list) do
     local where = "gate.config: listen" .. (list == listen and ("[%d]"):format(i) or "")
-    add(out, read(entry, where, level + 2))
+    add(out, read(entry, where, level + 1))
   end
   return out
 end

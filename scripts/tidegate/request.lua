@@ -47,6 +47,9 @@ local LAZY = {
     local box = core.request_body(q.box)
     q.body = box and stream.stream(box)
   end,
+  tls = function(q)
+    q.tls = core.request_tls(q.box)
+  end,
   user = function(q)
     q.user = { name = NOBODY }
   end,

@@ -77,7 +77,7 @@ static void rig_start(struct rig *r)
     write_script(r->path, script);
     kinds_add(&mem_kind);
     EXPECT_EQ(gate_look(r->path, &r->config, &why), 0);
-    EXPECT_EQ(front_new(&r->config.listen[0], &r->front, &why), 0);
+    EXPECT_EQ(front_new(&r->config.listen[0], NULL, &r->front, &why), 0);
     log_setup(-1, LOG_ERROR, false);
     bufpool_start(16u << 20, 0);
     EXPECT_EQ(pool_start(2), 0);

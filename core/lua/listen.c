@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lua/listen.h"
+
+#include "lua/vm.h"
+
+#include <stdlib.h>
+
+static char *text_of(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    const char *text = lua_tostring(L, -1);
+    char *copy = text ? xstrdup(text) : NULL;
+    lua_pop(L, 1);
+    return copy;
+}
+
+static bool flag_of(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    bool set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set;
+}
+
+/* A file's name is relative to the script. */
+static char *file_of(lua_State *L, const char *name)
+{
+    char *file = text_of(L, name);
+    if (!file || file[0] == '/')
+        return file;
+    char *path = xasprintf("%s%s", vm_of(L)->folder, file);
+    free(file);
+    return path;
+}
+
+static void read_pairs(lua_State *L, struct tls_options *o)
+{
+    lua_getfield(L, -1, "certs");
+    size_t n = lua_objlen(L, -1);
+    o->pairs = xalloc((n + 1) * sizeof *o->pairs);
+    for (; o->n_pairs < n; o->n_pairs++) {
+        lua_rawgeti(L, -1, (int)o->n_pairs + 1);
+        o->pairs[o->n_pairs].cert = file_of(L, "cert");
+        o->pairs[o->n_pairs].key = file_of(L, "key");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_tls(lua_State *L, struct front_options *o)
+{
+    lua_getfield(L, -1, "tls");
+    if (lua_istable(L, -1)) {
+        o->tls = xalloc(sizeof *o->tls);
+        read_pairs(L, o->tls);
+        o->tls->client = file_of(L, "client");
+        o->tls->require = flag_of(L, "require");
+        o->tls->kernel = flag_of(L, "ktls");
+    }
+    lua_pop(L, 1);
+}
+
+void listen_read(lua_State *L, struct front_options *o)
+{
+    o->address = text_of(L, "address");
+    read_tls(L, o);
+}
