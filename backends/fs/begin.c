@@ -271,13 +271,27 @@ void fs_close(struct fs *fs)
     }
 }
 
+/* Nothing is made; a root that is not there yet stays -1, and holds nothing. */
+static int open_to_read(struct fs *fs, char **why)
+{
+    bool fresh;
+    fs->root = open(fs->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fs->root < 0)
+        return errno == ENOENT ? 0 : -errno;
+    fs->private =
+        openat(fs->root, KEY_PRIVATE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fs->private < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return check_format(fs, &fresh, why);
+}
+
 int fs_begin(struct store *s, char **why)
 {
     struct fs *fs = (struct fs *)s;
     int tmp_root = -1;
     *why = NULL;
-    int rc = open_places(fs, &tmp_root, why);
-    if (rc == 0)
+    int rc = s->read_only ? open_to_read(fs, why) : open_places(fs, &tmp_root, why);
+    if (rc == 0 && !s->read_only)
         rc = sweep(fs, tmp_root);
     if (tmp_root >= 0)
         close(tmp_root);
@@ -287,7 +301,7 @@ int fs_begin(struct store *s, char **why)
             *why = xasprintf("%s: %s", fs->path, err_text(rc));
         return rc <= -4096 ? rc : err_from_errno(-rc);
     }
-    fs->quick = quick_probe(fs->run_lock);
+    fs->quick = fs->run_lock >= 0 && quick_probe(fs->run_lock);
     fs->lane = lane_new("fs", LANE_JOBS);
     fs->sync_lane = lane_new("fs sync", 1);
     return 0;

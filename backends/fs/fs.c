@@ -111,6 +111,10 @@ static void fs_start(struct op *op)
         op_complete(op, E_UNSUPPORTED);
         return;
     }
+    if (fs->root < 0) { /* to be read only, and not there yet */
+        op_complete(op, op->verb == OP_list ? 0 : E_NOT_FOUND);
+        return;
+    }
     if (fs->quick && quick_answer(fs, op))
         return;
     struct fs_op *o = xalloc(sizeof *o);

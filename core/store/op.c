@@ -29,25 +29,26 @@ enum {
     NEEDS_VERSION = 64,
     NEEDS_METHOD = 128,
     LISTS = 256,
+    CHANGES = 512,
 };
 
 static const unsigned needs[OP_VERBS] = {
     [OP_stat] = NEEDS_KEY,
     [OP_open] = NEEDS_KEY,
     [OP_read] = NEEDS_KEY,
-    [OP_create] = MAY_HAVE_KEY,
-    [OP_commit] = NEEDS_KEY | NEEDS_SINK,
-    [OP_append] = NEEDS_KEY,
-    [OP_put] = NEEDS_KEY,
-    [OP_put_if] = NEEDS_KEY | NEEDS_VERSION,
+    [OP_create] = MAY_HAVE_KEY | CHANGES,
+    [OP_commit] = NEEDS_KEY | NEEDS_SINK | CHANGES,
+    [OP_append] = NEEDS_KEY | CHANGES,
+    [OP_put] = NEEDS_KEY | CHANGES,
+    [OP_put_if] = NEEDS_KEY | NEEDS_VERSION | CHANGES,
     [OP_list] = LISTS,
-    [OP_copy] = NEEDS_KEY | NEEDS_TO,
-    [OP_move] = NEEDS_KEY | NEEDS_TO,
-    [OP_concat] = NEEDS_KEYS | NEEDS_TO,
-    [OP_remove] = NEEDS_KEY,
-    [OP_remove_prefix] = NEEDS_PREFIX,
-    [OP_touch] = NEEDS_KEY,
-    [OP_expire] = NEEDS_KEY,
+    [OP_copy] = NEEDS_KEY | NEEDS_TO | CHANGES,
+    [OP_move] = NEEDS_KEY | NEEDS_TO | CHANGES,
+    [OP_concat] = NEEDS_KEYS | NEEDS_TO | CHANGES,
+    [OP_remove] = NEEDS_KEY | CHANGES,
+    [OP_remove_prefix] = NEEDS_PREFIX | CHANGES,
+    [OP_touch] = NEEDS_KEY | CHANGES,
+    [OP_expire] = NEEDS_KEY | CHANGES,
     [OP_url] = NEEDS_KEY | NEEDS_METHOD,
 };
 
@@ -196,6 +197,8 @@ bool op_try(struct op *op)
     int rc = check_inputs(op);
     if (rc == 0 && !op->store->begun)
         rc = E_BUSY;
+    if (rc == 0 && op->store->read_only && (needs[op->verb] & CHANGES))
+        rc = E_DENIED;
     if (rc)
         op_complete(op, rc);
     else if (!op->immutable || op->verb != OP_open || !open_kept(op))

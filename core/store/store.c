@@ -65,6 +65,7 @@ void store_init(struct store *s, const struct store_kind *kind, char *id)
     s->id = id;
     s->options = NULL;
     s->refs = 1;
+    s->read_only = false;
     s->begun = false;
     s->next = NULL;
 }
@@ -166,15 +167,38 @@ static struct store *next_idle(void)
     return s;
 }
 
-int store_begin_all(char **why)
+static int begin(struct store *s, bool read_only, char **why)
+{
+    s->read_only = read_only;
+    int rc = s->kind->begin(s, why);
+    if (rc == 0)
+        s->begun = true;
+    return rc;
+}
+
+int store_begin(struct store *s, char **why)
+{
+    CHECK(s, STORE_MAGIC);
+    return s->begun ? 0 : begin(s, false, why);
+}
+
+static int begin_all(bool read_only, char **why)
 {
     struct store *s;
     int rc = 0;
     while (rc == 0 && (s = next_idle()) != NULL) {
-        rc = s->kind->begin(s, why);
-        if (rc == 0)
-            s->begun = true;
+        rc = begin(s, read_only, why);
         store_unref(s);
     }
     return rc;
+}
+
+int store_begin_all(char **why)
+{
+    return begin_all(false, why);
+}
+
+int store_begin_reading(char **why)
+{
+    return begin_all(true, why);
 }

@@ -207,7 +207,8 @@ struct store_kind {
     int (*make)(const struct store_option *options, size_t n, struct store **out,
                 char **why);
     /* Makes it ready to be used: directories, descriptors. Blocks; called before serving,
-     * once. 0, or a code with *why set. */
+     * once. Of a read-only store it changes nothing; what is not there yet is empty. 0, or
+     * a code with *why set. */
     int (*begin)(struct store *s, char **why);
     void (*free)(struct store *s);
     void (*start)(
@@ -221,6 +222,7 @@ struct store {
     char *id; /* "fs:/srv/data": kind and canonical options without secrets, for logs */
     char *options; /* all of them, canonical: what it is interned by; never logged */
     unsigned refs;
+    bool read_only;    /* set before it begins: every change is E_DENIED */
     atomic_bool begun; /* set once what begin made can be used */
     struct store *next;
 };
@@ -238,5 +240,9 @@ void store_unref(struct store *s);
 /* begin() of every store that is named and has not begun. On the main thread, at start
  * and after a reload. */
 int store_begin_all(char **why);
+/* begin() of this one, unless it has begun. */
+int store_begin(struct store *s, char **why);
+/* The same as store_begin_all, and they are read-only from then on: for who only wants to look. */
+int store_begin_reading(char **why);
 
 #endif
