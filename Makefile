@@ -167,8 +167,8 @@ format: ## let clang-format lay out the C files
 	clang-format -i $(C_FILES)
 install: build ## install below $(DESTDIR)$(prefix)
 	install -D $(BUILD)/tidegate $(DESTDIR)$(prefix)/bin/tidegate
-	install -D -m 644 -t $(DESTDIR)$(prefix)/share/tidegate/examples examples/*.lua
-	install -D -m 644 -t $(DESTDIR)$(prefix)/share/tidegate/examples/policies examples/policies/*.lua
+	for f in $$(find examples -type f); do \
+	  install -D -m 644 $$f $(DESTDIR)$(prefix)/share/tidegate/$$f || exit 1; done
 	install -D -m 644 -t $(DESTDIR)$(prefix)/share/doc/tidegate README.md docs/*.md
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -7,6 +7,7 @@
 #include "backends/fs/fs.h"
 #include "backends/mem/mem.h"
 #include "base/base.h"
+#include "bend.h"
 #include "lua/gate.h"
 #include "serve.h"
 #include "store/kinds.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define USAGE 2         /* the exit code of a wrong use, which main then explains */
 #define DRAIN_DELAY_S 5 /* for a load balancer to notice; seconds */
 #define DRAIN_DELAY_MAX_S 3600
 
@@ -33,50 +35,9 @@ struct command {
 static int run_serve(char **arguments)
 {
     bool user = strcmp(arguments[0], "--user") == 0;
-    if (user != (arguments[1] != NULL) || (user && !arguments[2])) {
-        fprintf(stderr, "usage: tidegate serve [--user NAME] SCRIPT\n");
-        return 2;
-    }
+    if (user != (arguments[1] != NULL) || (user && !arguments[2]))
+        return USAGE;
     return serve(arguments[user ? 2 : 0], user ? arguments[1] : NULL);
-}
-
-/* With its certificates. */
-static int print_listener(const struct front_options *o, char **why)
-{
-    struct front *front;
-    char *certificate;
-    int rc = front_new(o, NULL, &front, why);
-    if (rc)
-        return rc;
-    printf("listen  %s\n", o->address);
-    for (size_t i = 0; o->tls && i < o->tls->n_pairs; i++) {
-        certificate = tls_context_describe(front->tls, i);
-        printf("tls     %s: %s\n", o->tls->pairs[i].cert, certificate);
-        free(certificate);
-    }
-    front_unref(front);
-    return 0;
-}
-
-static int run_check(char **arguments)
-{
-    struct gate_config config = {.workers = 0};
-    char *why = NULL;
-    int rc = gate_look(arguments[0], &config, &why);
-    for (size_t i = 0; rc == 0 && i < config.n_listen; i++)
-        rc = print_listener(&config.listen[i], &why);
-    if (rc) {
-        fprintf(stderr, "tidegate: %s\n", why);
-        free(why);
-        gate_config_fini(&config);
-        return 1;
-    }
-    for (size_t i = 0; i < config.n_stores; i++)
-        printf("store   %s\n", config.stores[i]);
-    for (size_t i = 0; i < config.n_routes; i++)
-        printf("route   %s\n", config.routes[i]);
-    gate_config_fini(&config);
-    return 0;
 }
 
 static int run_reload(char **arguments)
@@ -95,14 +56,12 @@ static int run_tasks(char **arguments)
     return ask_tasks(arguments[0] != NULL);
 }
 
-static int usage_of(const char *name);
-
 static int run_readonly(char **arguments)
 {
     bool on = strcmp(arguments[0], "on") == 0;
     bool wait = arguments[1] && strcmp(arguments[1], "--wait") == 0;
     if ((!on && strcmp(arguments[0], "off") != 0) || (arguments[1] && !wait))
-        return usage_of("readonly");
+        return USAGE;
     return ask_readonly(on, wait);
 }
 
@@ -115,7 +74,7 @@ static int run_drain(char **arguments)
             wait = true;
         else if (strcmp(*a, "--delay") != 0 || !*++a ||
                  span_u64(span_of(*a), &delay_s) != 0 || delay_s > DRAIN_DELAY_MAX_S)
-            return usage_of("drain");
+            return USAGE;
     }
     return ask_drain((unsigned)delay_s * 1000, wait);
 }
@@ -134,8 +93,13 @@ static int run_help(char **arguments);
 static const struct command commands[] = {
     {"serve", "[--user NAME] SCRIPT",
      "run; SIGHUP reloads, SIGTERM drains, a second one stops", 1, 3, run_serve},
-    {"check", "SCRIPT", "load the script and print listeners, stores and routes", 1, 1,
-     run_check},
+    {"check", "SCRIPT [--online]",
+     "load the script, print listeners, stores and routes; try the stores", 1, 2,
+     check_script},
+    {"explain", "SCRIPT METHOD PATH ...", "say what would become of a request", 3, 64,
+     explain_request},
+    {"spec", "SCRIPT DIR ...", "run the specs of a policy, DIR/*_spec.lua", 2, 3,
+     spec_policies},
     {"reload", "", "have the running server load its script anew", 0, 0, run_reload},
     {"status", "[--json]", "print what the running server is and has", 0, 1, run_status},
     {"tasks", "[--json]", "print its requests, and what each waits for", 0, 1, run_tasks},
@@ -154,13 +118,15 @@ static void usage(FILE *out)
 {
     fprintf(out, "usage: tidegate COMMAND\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(out, "  %-8s %-22s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(
         out,
         "\nEvery example reads TIDEGATE_LISTEN and TIDEGATE_DATA from the environment.\n"
         "The running server is found by TIDEGATE_CONTROL, its socket, or else in\n"
         "RUNTIME_DIRECTORY or TIDEGATE_DATA (./data), as the server itself did.\n"
+        "explain takes --user NAME, --group NAME, --header 'Name: value', --body FILE\n"
+        "and --json; spec takes --real-stores, which lets the specs write to them.\n"
         "Exit codes: 0 done, 1 failed, 2 usage.\n");
 }
 
@@ -183,13 +149,6 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
-static int usage_of(const char *name)
-{
-    const struct command *command = find(name);
-    fprintf(stderr, "usage: tidegate %s %s\n", command->name, command->arguments);
-    return 2;
-}
-
 /* A command that takes --json takes nothing else. */
 static bool fits(const struct command *command, int n, char **arguments)
 {
@@ -205,11 +164,12 @@ int main(int argc, char **argv)
         if (argc > 1)
             fprintf(stderr, "tidegate: no command \"%s\"\n", argv[1]);
         usage(stderr);
-        return 2;
+        return USAGE;
     }
-    if (!fits(command, argc - 2, argv + 2))
-        return usage_of(command->name);
     kinds_add(&fs_kind);
     kinds_add(&mem_kind);
-    return command->run(argv + 2);
+    int code = fits(command, argc - 2, argv + 2) ? command->run(argv + 2) : USAGE;
+    if (code == USAGE)
+        fprintf(stderr, "usage: tidegate %s %s\n", command->name, command->arguments);
+    return code;
 }

@@ -15,6 +15,7 @@ int core_open(lua_State *L)
     l_spawn_open(L);
     l_timers_open(L);
     l_script_open(L);
+    l_command_open(L);
     l_request_open(L);
     l_reply_open(L);
     l_told_open(L);

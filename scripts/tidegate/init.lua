@@ -4,6 +4,7 @@
 local app = require "tidegate.app"
 local config = require "tidegate.config"
 local core = require "tidegate.core"
+local decision = require "tidegate.decision"
 local err = require "tidegate.error"
 local every = require "tidegate.every"
 local file = require "tidegate.file"
@@ -36,6 +37,7 @@ local gate = {
   every = every,
   sleep = task.sleep,
   fail = err.fail,
+  decided = decision.decided,
   try = err.try,
   json = { encode = json.encode, decode = json.decode, array = json.array,
     null = json.null },

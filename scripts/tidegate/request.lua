@@ -61,7 +61,7 @@ local LAZY = {
 }
 
 -- q:json: the decoded body. Waits.
-local function read_json(self, schema, options)
+function M.read_json(self, schema, options)
   local o = check(options or {}, JSON, "q:json")
   if schema ~= nil then
     schemas.verify(schema)
@@ -94,7 +94,7 @@ local Meta = {
 }
 
 function M.new(box, method, path)
-  return setmetatable({ box = box, method = method, path = path, json = read_json }, Meta)
+  return setmetatable({ box = box, method = method, path = path, json = M.read_json }, Meta)
 end
 
 return M

@@ -177,8 +177,8 @@ local function allow(list, segments, n)
   return names[1] and table.concat(names, ", ")
 end
 
--- path: what follows the prefix, "" or from a slash on. Returns the handler and the values;
--- or nil, the status (404, 405, 400) and for 405 the methods that are allowed.
+-- path: what follows the prefix, "" or from a slash on. Returns the handler, the values and the
+-- pattern; or nil, the status (404, 405, 400) and for 405 the methods that are allowed.
 function Router:match(method, path)
   local segments, n, encoded = split(path)
   local list = self.list
@@ -188,7 +188,7 @@ function Router:match(method, path)
     if route and fits(p, segments, n) then
       local params = params_of(p, route.names, segments, n, encoded)
       if params then
-        return route.handler, params
+        return route.handler, params, route.pattern
       elseif params == false then
         return nil, 400
       end
@@ -196,6 +196,11 @@ function Router:match(method, path)
   end
   local methods = allow(list, segments, n)
   return nil, methods and 405 or 404, methods
+end
+
+-- A prefix and the pattern behind it; "/" is the prefix itself.
+function M.join(prefix, pattern)
+  return (pattern == "/" and prefix ~= "") and prefix or prefix .. pattern
 end
 
 -- "GET /{name}" for each route, in the order of specificity.
@@ -208,7 +213,7 @@ function Router:describe(prefix)
     end
     table.sort(methods)
     for _, method in ipairs(methods) do
-      out[#out + 1] = method .. " " .. prefix .. p.methods[method].pattern
+      out[#out + 1] = method .. " " .. M.join(prefix, p.methods[method].pattern)
     end
   end
   return out

@@ -7,6 +7,7 @@ local core = require "tidegate.core"
 local err = require "tidegate.error"
 local reply = require "tidegate.reply"
 local request = require "tidegate.request"
+local router = require "tidegate.router"
 
 local M = {}
 
@@ -50,8 +51,8 @@ local function refuse(status, allow)
   error(err.new(code, message, status, allow and { headers = { Allow = allow } } or nil), 0)
 end
 
--- Runs hooks and handler and hands the reply to C. Returns what must outlive the reply.
-local function run(app, q, path)
+-- Runs hooks and handler and hands the reply on. Returns what must outlive the reply.
+local function run(app, q, path, send)
   if not app then
     refuse(404)
   end
@@ -73,7 +74,7 @@ local function run(app, q, path)
   if not reply.is(r) then
     error("a handler must return a reply, it returned " .. type(r), 0)
   end
-  return reply.send(q, r)
+  return send(q, r)
 end
 
 -- headers of errors that say nothing else
@@ -86,7 +87,7 @@ local function default_error(_, e)
 end
 
 -- The application's own answer to an error, or the usual one.
-local function answer(app, q, e)
+local function excuse(app, q, e, send)
   local r = (app and app.on_error or default_error)(q, e)
   if not reply.is(r) then
     error("on_error must return a reply, it returned " .. type(r), 0)
@@ -102,7 +103,7 @@ local function answer(app, q, e)
     end
     r = reply.new(r.status, r.body, headers)
   end
-  return reply.send(q, r)
+  return send(q, r)
 end
 
 local function internal(q)
@@ -116,11 +117,11 @@ local function log_cut(e)
   end
 end
 
-local function dispatch(box)
-  local method, path = core.request_line(box)
-  local q = request.new(box, method, path)
+-- Answers a request by send(q, reply), which is called once unless it was cancelled.
+local function answer(q, send)
+  local path = q.path
   local app, n = app_for(q, path)
-  local ok, kept = xpcall(run, core.mistake, app, q, app and sub(path, n + 1))
+  local ok, kept = xpcall(run, core.mistake, app, q, app and sub(path, n + 1), send)
   if ok then
     return kept
   end
@@ -136,11 +137,29 @@ local function dispatch(box)
   elseif e.name == "CANCELLED" then
     return nil
   end
-  ok, kept = xpcall(answer, core.mistake, app, q, e)
+  ok, kept = xpcall(excuse, core.mistake, app, q, e, send)
   if ok or q.told then
     return ok and kept or nil
   end
-  return answer(nil, q, internal(q))
+  return excuse(nil, q, internal(q), send)
+end
+
+M.answer = answer
+
+local function dispatch(box)
+  local method, path = core.request_line(box)
+  return answer(request.new(box, method, path), reply.send)
+end
+
+-- Which application and which route a request meets: the application, its handler, the values
+-- and the pattern, which includes the prefix; or what Router:match says instead of a handler.
+function M.find(q)
+  local app, n = app_for(q, q.path)
+  if not app then
+    return nil
+  end
+  local handler, params, pattern = app.router:match(q.method, sub(q.path, n + 1))
+  return app, handler, params, handler and router.join(app.prefix, pattern) or pattern
 end
 
 local EVERY = { "" }

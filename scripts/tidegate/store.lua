@@ -41,6 +41,11 @@ local URL = { method = { "string", default = "GET", one_of = { "GET", "HEAD", "P
 local Store = {}
 Store.__index = Store
 
+-- For rehearsals, which put others in their place: what can be asked of a store, and what makes
+-- one of a kind and its options.
+M.methods = Store
+M.make = core.store
+
 function M.is(value)
   return getmetatable(value) == Store
 end
@@ -73,7 +78,7 @@ for kind, schema in pairs(KINDS) do
   M.kinds[kind] = function(options)
     local read = check(options, schema, "gate.store." .. kind)
     config.close()
-    return setmetatable({ box = core.store(kind, canonical(read, schema)) }, Store)
+    return setmetatable({ box = M.make(kind, canonical(read, schema)) }, Store)
   end
 end
 

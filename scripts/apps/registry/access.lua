@@ -65,6 +65,7 @@ function M.ask(reg, q, action)
   if not reg.allow then return end
   local ok, why = M.verdict("allow", q, reg.allow, q)
   q.rule = why
+  gate.decided("allow " .. action, ok, why)
   if not ok then refuse(q, why) end
 end
 

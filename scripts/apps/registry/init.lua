@@ -88,7 +88,7 @@ return function(options)
   local around = notices.around(app, reg)
 
   app:use(function(q)
-    q.user = who.identify(q) or gate.fail(401, "UNAUTHORIZED", "who are you?")
+    q.user = rawget(q, "user") or who.identify(q) or gate.fail(401, "UNAUTHORIZED", "who are you?")
   end)
 
   app:get("/", function() return reply(200, {}) end)
