@@ -16,7 +16,7 @@ app:get("/time", function()
 end)
 app:get("/stream", function() return gate.reply(200, function(write) write "a" write "b" end) end)
 app:get("/user", function(q)
-  return gate.reply(200, { name = q.user.name, groups = gate.json.array(q.user.groups or {}),
+  return gate.reply(200, { name = q.user.name, groups = q.user.groups,
     remote = q.remote, agent = q.headers["user-agent"], page = q.query.page })
 end)
 app:put("/{name}", function(q)
@@ -74,7 +74,7 @@ describe("the world", function()
   it("knows users, queries, headers and addresses", function()
     local r = request { path = "/app/user?page=2", user = "ann", groups = { "dev" },
       headers = { ["User-Agent"] = "curl" }, remote = "10.0.0.1:5" }
-    assert.same({ name = "ann", groups = { "dev" }, remote = "10.0.0.1:5", agent = "curl",
+    assert.same({ name = "ann", groups = { dev = true }, remote = "10.0.0.1:5", agent = "curl",
       page = "2" }, r.json)
     assert.equal("", request { path = "/app/user" }.json.name)
   end)

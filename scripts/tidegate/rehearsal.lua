@@ -39,11 +39,14 @@ local function lower(headers)
   return out
 end
 
--- The name of a user and a list of groups, or such a table, as q.user is.
+-- A user as q.user is: of a name and a list of groups, or of such a table.
 function M.user(user, groups)
-  if type(user) == "string" then
-    return { name = user, groups = groups or {} }
+  user = type(user) == "string" and { name = user, groups = groups } or user
+  local set = {}
+  for key, value in pairs(user.groups or {}) do
+    set[type(key) == "number" and value or key] = true
   end
+  user.groups = set
   return user
 end
 
@@ -58,7 +61,8 @@ function M.request(o)
   end
   local headers = lower(o.headers)
   local q = { method = o.method, path = path, query = first, queries = lists,
-    headers = headers, host = (headers.host or ""):gsub(":%d*$", ""):lower(),
+    headers = headers, authorization = headers.authorization,
+    host = (headers.host or ""):gsub(":%d*$", ""):lower(),
     type = headers["content-type"] and query.type(headers["content-type"]),
     length = o.length, body = o.body, id = ("rehearsal-%d"):format(made),
     remote = o.remote or "127.0.0.1:1", user = o.user, json = request.read_json }

@@ -1,0 +1,26 @@
+describe("a release tag", function()
+  before_each(function()
+    assert.status(201, push { repo = "app", tag = "v1.0" })
+  end)
+
+  it("can be pulled", function()
+    assert.status(200, request { path = "/v2/app/manifests/v1.0" })
+  end)
+
+  it("is never moved", function()
+    local reply = push { repo = "app", tag = "v1.0", labels = { other = "one" } }
+    assert.status(401, reply)
+    assert.equal("release tags are never changed", reply.json.errors[1].message)
+    assert.status(401, request { method = "DELETE", path = "/v2/app/manifests/v1.0" })
+  end)
+
+  it("leaves other tags alone", function()
+    assert.status(201, push { repo = "app", tag = "main" })
+    assert.status(201, push { repo = "app", tag = "main", labels = { other = "one" } })
+    assert.status(202, request { method = "DELETE", path = "/v2/app/manifests/main" })
+  end)
+
+  it("is not listed with all the others", function()
+    assert.status(401, request { path = "/v2/_catalog" })
+  end)
+end)
