@@ -18,6 +18,7 @@ local gate = require "tidegate"
 local immutable = require "apps.registry.immutable"
 local links = require "apps.registry.links"
 local names = require "apps.registry.names"
+local references = require "apps.registry.references"
 local referrers = require "apps.registry.referrers"
 local reply = require "apps.registry.reply"
 local tags = require "apps.registry.tags"
@@ -82,50 +83,11 @@ local function get(reg, q)
   })
 end
 
--- A descriptor's digest, after the few checks that everything later relies on.
-local function descriptor(d, where)
-  if type(d) ~= "table" or type(d.digest) ~= "string" or not names.digest(d.digest) then
-    invalid("not a descriptor", { at = where })
-  end
-  return d.digest
-end
-
--- The descriptors under a name, which may be absent or null.
-local function list(doc, name)
-  local value = doc[name]
-  if not types.is_there(value) then return {} end
-  local is_list = type(value) == "table" and (#value > 0 or next(value) == nil)
-  if not is_list then invalid("not a list of descriptors", { at = "/" .. name }) end
-  return value
-end
-
--- Layers that say where else they can be had need not be here.
-local function is_foreign(layer)
-  return type(layer.urls) == "table" and #layer.urls > 0
-end
-
 -- The config and the layers have to be here already, unless the registry is sparse. The manifests
 -- of an index need not: mirrors keep indexes of which they hold some platforms only, and BuildKit
 -- lists layers there. Returns the digests that are missing.
 local function check_references(reg, repo, doc)
-  for i, child in ipairs(list(doc, "manifests")) do
-    descriptor(child, ("/manifests/%d"):format(i - 1))
-  end
-  local needed, seen = {}, {}
-  local function need(digest)
-    if not seen[digest] then
-      seen[digest] = true
-      needed[#needed + 1] = digest
-    end
-  end
-  if types.is_there(doc.config) then
-    need(descriptor(doc.config, "/config"))
-  end
-  for i, layer in ipairs(list(doc, "layers")) do
-    local digest = descriptor(layer, ("/layers/%d"):format(i - 1))
-    if not is_foreign(layer) then need(digest) end
-  end
-  local missing = {}
+  local needed, missing = references.needed(doc), {}
   for _, digest in ipairs(reg.sparse and {} or needed) do
     if #missing < MISSING_MAX and not blobs.has(reg, repo, digest) then
       missing[#missing + 1] = digest
