@@ -168,6 +168,38 @@ describe("referrers", function()
     assert.same({ 3, 3 }, { total, pages })
   end)
 
+  it("are told in the event of their push", function()
+    local other = pusher.registry [[
+      on = { ["manifest.pushed"] = function(e)
+        gate.log.info("heard", { what = e.tag .. " of " .. e.subject })
+      end },
+    ]]
+    local s = subject("event")
+    local config = pusher.blob(other, "r/event", "{}", EMPTY)
+    local text = json.encode { mediaType = pusher.IMAGE, config = config, subject = s }
+    push("r/event", text, tool.digest(text) .. "?tag=a&tag=b", other)
+    for _, tag in ipairs { "a", "b" } do
+      assert.is_truthy(other:logged(("heard[^\n]*%s of %s"):format(tag, s.digest)))
+    end
+    other:stop()
+  end)
+
+  it("of a registry for a part of the names are linked by the names that clients know", function()
+    local other = pusher.registry 'prefix = "/v2/team",'
+    local s = subject("part")
+    for i = 1, 2 do
+      local text = json.encode { mediaType = pusher.INDEX, manifests = array {}, subject = s,
+        annotations = { n = tostring(i) } }
+      push("team/r", text, nil, other, pusher.INDEX)
+    end
+    local found, link = list("team/r", s.digest, "?n=1", other)
+    assert.equal(1, #found)
+    assert.matches("^/v2/team/r/referrers/sha256:", link)
+    found = pusher.decode(other:request("GET", link).body).manifests
+    assert.equal(1, #found)
+    other:stop()
+  end)
+
   it("go with their manifest, and come again with it", function()
     local s = subject("gone")
     local text = artifact("r/gone", s)

@@ -174,8 +174,8 @@ end
 local function announce(reg, q, tagged, digest, media_type, size)
   for i = 1, math.max(#tagged, 1) do
     gate.log.info("manifest pushed", { repo = q.repo, tag = tagged[i], digest = digest })
-    reg.emit(q, "manifest.pushed",
-      { tag = tagged[i], digest = digest, type = media_type, size = size })
+    reg.emit(q, "manifest.pushed", { tag = tagged[i], digest = digest, type = media_type,
+      size = size, subject = q.subject })
   end
 end
 
@@ -197,6 +197,7 @@ local function put(reg, q)
   if #missing > 0 then return lacking(q, missing) end
   local subject = referrers.subject(doc)
   if subject == false then invalid("not a descriptor", { at = "/subject" }) end
+  q.subject = subject
   admit.ask(reg, q, doc, { digest = digest, size = #text, mediaType = media_type, tags = wanted })
   reg.store:put(reg.layout.blob(target), text)
   own(reg, repo, digest, target, subject,

@@ -155,10 +155,11 @@ local function page_of(reg, repo, subject, n, last, wanted)
   local prefix = reg.layout.referrers(repo, subject)
   local after = last and reg.layout.referrer(repo, subject, last)
   local found, size, looked = {}, 0, 0
+  local limit = wanted and LOOK_MAX or math.min(n, LOOK_MAX)
   local more
   repeat
     local list
-    list, more = reg.store:list(prefix, { after = after, limit = math.min(n, LOOK_MAX) })
+    list, more = reg.store:list(prefix, { after = after, limit = limit })
     for _, item in ipairs(list) do
       local digest = item.name:sub(#prefix + 1):gsub("/", ":")
       local is_full = #found >= n or looked >= LOOK_MAX
