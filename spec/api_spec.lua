@@ -44,7 +44,8 @@ local PROBES = {
     assert(q.method == "PUT" and q.path:find("^/probe/") and q.used)
     assert(q.query.a == "1" and q.queries.a[2] == "2" and q.length == 3)
     assert(q.headers["x-two"] == "1, 2" and q.type == "text/plain" and #q.id == 16)
-    assert(q.user.name == "" and q.remote:find(":") and q.nothing == nil)
+    assert(q.user.name == "" and q.peer:find(":") and q.nothing == nil)
+    assert(q.address == "127.0.0.1" and q.scheme == "http" and q.tls == nil)
     q.mine = 1
     assert(q.mine == 1)]] },
   { "text", "abc", [[

@@ -37,7 +37,7 @@ describe("listen", function()
     } do
       local ok, out = check(listen)
       assert(ok, out)
-      assert.equal(lines .. "route   GET /ok/\n", out)
+      assert.equal(lines, out:sub(1, #lines))
     end
   end)
 

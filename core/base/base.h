@@ -6,6 +6,7 @@
  *   err.h    the one table of error codes        span.h   text that came from a wire
  *   mem.h    allocation, arenas, magic numbers   list.h   intrusive lists
  *   clock.h  monotonic and wall time             log.h    the log sink
+ *   net.h    addresses and ranges of them
  *   mode.h   what an operator has switched on
  */
 #ifndef BASE_BASE_H

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void front_options_fini(struct front_options *o)
 {
@@ -17,6 +18,7 @@ void front_options_fini(struct front_options *o)
         free(tls->client);
     }
     free(tls);
+    free(o->trust);
     free(o->address);
     *o = (struct front_options){NULL};
 }
@@ -27,6 +29,12 @@ int front_new(const struct front_options *o, struct tickets *tickets, struct fro
     struct front *f = xalloc(sizeof *f);
     atomic_init(&f->refs, 1);
     f->address = xstrdup("");
+    f->n_trust = o->n_trust;
+    f->trust = xalloc((o->n_trust + 1) * sizeof *f->trust);
+    if (o->n_trust)
+        memcpy(f->trust, o->trust, o->n_trust * sizeof *f->trust);
+    f->proxy = o->proxy;
+    f->forwarded = o->forwarded;
     int rc = o->tls ? tls_context_new(o->tls, tickets, &f->tls, why) : 0;
     if (rc) {
         char *fault = *why;
@@ -56,6 +64,7 @@ void front_unref(struct front *f)
     if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) > 1)
         return;
     tls_context_unref(f->tls);
+    free(f->trust);
     free(f->address);
     free(f);
 }

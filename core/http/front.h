@@ -7,6 +7,7 @@
 #ifndef HTTP_FRONT_H
 #define HTTP_FRONT_H
 
+#include "http/forwarded.h"
 #include "loop/tls.h"
 
 #include <stdatomic.h>
@@ -15,6 +16,10 @@
 struct front_options {
     char *address;           /* to listen on */
     struct tls_options *tls; /* NULL: plain */
+    struct net_range *trust; /* proxies in front that are believed */
+    size_t n_trust;
+    bool proxy; /* their connections begin with a PROXY header */
+    enum forwarded forwarded;
     /* what else a listener may say about itself goes here, and into struct front */
 };
 void front_options_fini(struct front_options *o);
@@ -23,6 +28,10 @@ struct front {
     atomic_size_t refs;
     char *address; /* bound: the port is filled in; "" until the listener is open */
     struct tls_context *tls; /* NULL: plain */
+    struct net_range *trust;
+    size_t n_trust;
+    bool proxy;
+    enum forwarded forwarded;
 };
 
 /* Borrows the options; tickets may be NULL. Returns 0 and a front with one reference, or E_INVALID with *why

@@ -9,6 +9,7 @@
  *   fields.h   Range, If-None-Match, dates, checks of names and values: pure
  *   request.h  one request: head, body source, reply
  *   front.h    what a listener says about its connections
+ *   proxy.h, forwarded.h   what proxies in front say of a client: pure
  *   server.h   connections, keep-alive, limits
  *   client.h   requests to other servers, on libcurl
  */

@@ -25,7 +25,9 @@ struct req {
     struct http_head head; /* spans live until end */
     struct arena arena;    /* lives until end */
     char id[REQ_ID_SIZE];  /* 16 hex digits, unique enough to find in a log */
-    const char *peer;      /* the client's address, for people */
+    const char *peer;      /* the other end of the connection, with its port */
+    struct span address;   /* the client's, as far as it can be believed; no port */
+    bool secure;           /* the client speaks TLS, to us or to a proxy that we trust */
     const char *listener;  /* the address it came in by */
     uint64_t began;        /* clock_now() */
     void *owner;           /* the handler's own */

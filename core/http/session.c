@@ -29,6 +29,8 @@ static struct exchange *exchange_open(struct session *s)
     q->worker = s->server->worker;
     arena_init(&q->arena);
     q->peer = s->conn.peer;
+    q->address = s->address;
+    q->secure = s->conn.tls != NULL;
     q->listener = s->front->address;
     q->owner = NULL;
     q->status = 0;
@@ -123,6 +125,8 @@ static enum next begin(struct session *s, size_t head_n)
     conn_deadline(&s->conn, 0);
     name_request(s->server, x->req.id);
     x->req.began = clock_now();
+    if (s->trusted)
+        greet_name(s, &x->req);
     body_init(x);
     out_init(x);
     s->step = STEP_HANDLE;
@@ -266,6 +270,7 @@ static void session_close(struct session *s)
     give_buffer_back(s);
     server_forget(s);
     front_unref(s->front);
+    free(s->shown);
     POISON(s);
     free(s);
 }
@@ -318,13 +323,10 @@ struct session *session_open(struct http_server *server, int fd, const char *pee
     s->front = front_ref(front);
     s->call.fn = on_call;
     list_init(&s->link);
-    uint64_t wait = server->limits.idle;
-    if (front->tls) {
-        s->step = STEP_GREET;
-        wait = server->limits.head;
-    } else {
-        s->step = STEP_HEAD;
-    }
+    greet_init(s);
+    bool greet = front->tls || !s->introduced;
+    uint64_t wait = greet ? server->limits.head : server->limits.idle;
+    s->step = greet ? STEP_GREET : STEP_HEAD;
     conn_deadline(&s->conn, worker_now(server->worker) + wait);
     return s;
 }

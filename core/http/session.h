@@ -108,7 +108,12 @@ struct session {
     struct conn conn;
     struct list link; /* in the server's list */
     struct http_server *server;
-    struct front *front; /* counted */
+    struct front *front;  /* counted */
+    struct net_addr from; /* where it comes from, if `trusted` */
+    struct span address;  /* the same as text, in conn.peer or `shown` */
+    char *shown;          /* owned; NULL unless a PROXY header told it */
+    bool trusted;         /* the other end is a proxy that we believe */
+    bool introduced;      /* its PROXY header was read, or it sends none */
     struct call call;
     enum step step;
     bool running, aborted;
@@ -166,6 +171,9 @@ void session_log(struct exchange *x, const char *what, int rc);
 
 /* greet.c: what comes before the first head */
 enum next step_greet(struct session *s);
+void greet_init(struct session *s);
+/* Tells the request who the client is. */
+void greet_name(struct session *s, struct req *q);
 /* Answers a head, or what came instead of one, that no handler gets to see. */
 enum next session_refuse(struct session *s, int fault);
 

@@ -235,7 +235,7 @@ static void log_access(const struct req *q, int rc)
     snprintf(sent, sizeof sent, "%" PRIu64, q->bytes_out);
     snprintf(ms, sizeof ms, "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
     const struct log_field fields[] = {
-        {"id", span_of(q->id)},           {"remote", span_of(q->peer)},
+        {"id", span_of(q->id)},           {"address", q->address},
         {"method", q->head.method},       {"path", q->head.path},
         {"status", span_of(status)},      {"in", span_of(received)},
         {"out", span_of(sent)},           {"ms", span_of(ms)},

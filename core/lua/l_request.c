@@ -79,16 +79,18 @@ static int l_request_headers(lua_State *L)
     return 1;
 }
 
-/* core.request_facts(request) → id, remote, length or nil */
+/* core.request_facts(request) → id, address, peer, scheme, length or nil */
 static int l_request_facts(lua_State *L)
 {
     const struct req *q = visit_at(L)->req;
     lua_pushstring(L, q->id);
+    push_span(L, q->address);
     lua_pushstring(L, q->peer);
+    lua_pushstring(L, q->secure ? "https" : "http");
     if (!q->head.has_length)
-        return 2;
+        return 4;
     lua_pushnumber(L, (lua_Number)q->head.length);
-    return 3;
+    return 5;
 }
 
 static void set_text(lua_State *L, const char *name, const char *text)

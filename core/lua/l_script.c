@@ -4,6 +4,7 @@
  * registry until gate.c reads it.
  */
 #include "loop/handed.h"
+#include "base/net.h"
 #include "lua/core.h"
 #include "lua/gate.h"
 #include "lua/vm.h"
@@ -43,6 +44,16 @@ static int l_in_task(lua_State *L)
     return 1;
 }
 
+/* core.is_range(text) → does it name addresses: "10.0.0.0/8", "::1", "unix"? */
+static int l_is_range(lua_State *L)
+{
+    struct net_range range;
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    lua_pushboolean(L, net_range_parse((struct span){text, n}, &range) == 0);
+    return 1;
+}
+
 /* core.cores() → how many processors there are */
 static int l_cores(lua_State *L)
 {
@@ -60,8 +71,12 @@ static int l_handed(lua_State *L)
 
 void l_script_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"declare", l_declare}, {"env", l_env},
-                                         {"in_task", l_in_task}, {"cores", l_cores},
-                                         {"handed", l_handed},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"declare", l_declare},
+                                         {"env", l_env},
+                                         {"in_task", l_in_task},
+                                         {"cores", l_cores},
+                                         {"is_range", l_is_range},
+                                         {"handed", l_handed},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

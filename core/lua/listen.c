@@ -4,6 +4,7 @@
 #include "lua/vm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static char *text_of(lua_State *L, const char *name)
 {
@@ -60,8 +61,34 @@ static void read_tls(lua_State *L, struct front_options *o)
     lua_pop(L, 1);
 }
 
+static void read_trust(lua_State *L, struct front_options *o)
+{
+    lua_getfield(L, -1, "trust");
+    size_t n = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    o->trust = xalloc((n + 1) * sizeof *o->trust);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        if (net_range_parse(span_of(lua_tostring(L, -1)), &o->trust[o->n_trust]) == 0)
+            o->n_trust++;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static enum forwarded forwarded_of(lua_State *L)
+{
+    char *which = text_of(L, "forwarded");
+    bool x = strcmp(which, "x-forwarded-for") == 0;
+    bool rfc = strcmp(which, "forwarded") == 0;
+    free(which);
+    return x ? FORWARDED_X : rfc ? FORWARDED_RFC : FORWARDED_NONE;
+}
+
 void listen_read(lua_State *L, struct front_options *o)
 {
     o->address = text_of(L, "address");
     read_tls(L, o);
+    read_trust(L, o);
+    o->proxy = flag_of(L, "proxy");
+    o->forwarded = forwarded_of(L);
 }

@@ -10,6 +10,9 @@ local M = {}
 local LISTENER = {
   address = { "string", needed = true },
   tls = "table",
+  trust = "table", proxy = { "boolean", default = false },
+  forwarded = { "string", default = "x-forwarded-for",
+    one_of = { "x-forwarded-for", "forwarded", "none" } },
 }
 
 local PAIR = { cert = { "string", needed = true }, key = "string" }
@@ -48,6 +51,19 @@ local function read_tls(tls, where, level)
   return o
 end
 
+local function check_trust(o, where, level)
+  for _, range in ipairs(o.trust or {}) do
+    if type(range) ~= "string" or not core.is_range(range) then
+      local what = type(range) == "string" and ('"%s"'):format(range) or "a " .. type(range)
+      error(where .. ": 'trust' must be a list of addresses and ranges such as \"10.0.0.0/8\"; "
+        .. what .. " is none", level)
+    end
+  end
+  if o.proxy and #(o.trust or {}) == 0 then
+    error(where .. ": 'proxy' needs 'trust', the addresses of those who send its header", level)
+  end
+end
+
 -- One entry as C reads it.
 local function read(entry, where, level)
   if type(entry) == "string" then
@@ -57,6 +73,7 @@ local function read(entry, where, level)
       .. type(entry), level)
   end
   local o = check(entry, LISTENER, where, level - 1)
+  check_trust(o, where, level + 1)
   o.tls = o.tls and read_tls(o.tls, where .. ".tls", level + 1)
   return o
 end

@@ -25,7 +25,7 @@ local function parse_query(q)
 end
 
 local function facts(q)
-  q.id, q.remote, q.length = core.request_facts(q.box)
+  q.id, q.address, q.peer, q.scheme, q.length = core.request_facts(q.box)
 end
 
 -- The name alone: "[::1]:5000" is "[::1]", of nothing "".
@@ -56,7 +56,9 @@ local LAZY = {
   query = parse_query,
   queries = parse_query,
   id = facts,
-  remote = facts,
+  address = facts,
+  peer = facts,
+  scheme = facts,
   length = facts,
 }
 
