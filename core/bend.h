@@ -13,5 +13,8 @@ int check_script(char **arguments);
 int explain_request(char **arguments);
 /* SCRIPT DIR|FILE [--real-stores] */
 int spec_policies(char **arguments);
+/* SCRIPT [option …], each */
+int verify_stores(char **arguments);
+int tell_usage(char **arguments);
 
 #endif

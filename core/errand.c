@@ -12,6 +12,7 @@
 #include "stream/bufpool.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,29 @@ static void over(void *arg, struct command_result r)
     worker_stop(worker);
 }
 
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    command_stop(arg);
+}
+
+/* Runs it; a signal cancels the command instead of ending the process. */
+static void run_stoppable(struct command *command)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+    struct event *events[2];
+    for (size_t i = 0; i < 2; i++) {
+        events[i] = evsignal_new(worker_base(worker), numbers[i], on_signal, command);
+        if (events[i])
+            event_add(events[i], NULL);
+    }
+    worker_run(worker);
+    for (size_t i = 0; i < 2; i++)
+        if (events[i])
+            event_free(events[i]);
+}
+
 struct command_result errand_run(const struct errand *e)
 {
     struct command_result result = {.code = 1};
@@ -69,7 +93,10 @@ struct command_result errand_run(const struct errand *e)
         rc = e->reads ? store_begin_reading(&why) : store_begin_all(&why);
     if (rc == 0) {
         command_start(command, over, &result);
-        worker_run(worker);
+        if (e->stops)
+            run_stoppable(command);
+        else
+            worker_run(worker);
     } else {
         fprintf(stderr, "tidegate: %s\n", why ? why : err_text(rc));
     }

@@ -16,6 +16,7 @@ struct errand {
     const char *const *arguments;
     size_t n;
     bool reads; /* the stores are begun for reading only */
+    bool stops; /* SIGINT and SIGTERM cancel it, so that it can say how far it came */
 };
 
 /* What every errand of the process needs. 0, or an exit code; why is then on stderr. */

@@ -100,6 +100,9 @@ static const struct command commands[] = {
      explain_request},
     {"spec", "SCRIPT DIR ...", "run the specs of a policy, DIR/*_spec.lua", 2, 3,
      spec_policies},
+    {"verify", "SCRIPT ...", "read all that is stored and name what is damaged", 1, 8,
+     verify_stores},
+    {"usage", "SCRIPT [--json]", "print what each repository holds", 1, 2, tell_usage},
     {"reload", "", "have the running server load its script anew", 0, 0, run_reload},
     {"status", "[--json]", "print what the running server is and has", 0, 1, run_status},
     {"tasks", "[--json]", "print its requests, and what each waits for", 0, 1, run_tasks},
@@ -126,7 +129,8 @@ static void usage(FILE *out)
         "The running server is found by TIDEGATE_CONTROL, its socket, or else in\n"
         "RUNTIME_DIRECTORY or TIDEGATE_DATA (./data), as the server itself did.\n"
         "explain takes --user NAME, --group NAME, --header 'Name: value', --body FILE\n"
-        "and --json; spec takes --real-stores, which lets the specs write to them.\n"
+        "and --json; spec takes --real-stores, which lets the specs write to them;\n"
+        "verify takes --rate SIZE, bytes per second, --from KEY and --json.\n"
         "Exit codes: 0 done, 1 failed, 2 usage.\n");
 }
 

@@ -148,6 +148,13 @@ void command_start(struct command *c, void (*over)(void *arg, struct command_res
     ease(c);
 }
 
+void command_stop(struct command *c)
+{
+    CHECK(c, COMMAND_MAGIC);
+    if (!c->ended)
+        background_stop(c->vm, 0);
+}
+
 void command_free(struct command *c)
 {
     if (!c)
@@ -167,13 +174,14 @@ static int l_arguments(lua_State *L)
     return 1;
 }
 
-/* core.print(text): to stdout, as it is */
+/* core.print(text, aside): to stdout as it is, or to stderr what is only for the eye */
 static int l_print(lua_State *L)
 {
     size_t n;
     const char *text = luaL_checklstring(L, 1, &n);
-    fwrite(text, 1, n, stdout);
-    fflush(stdout);
+    FILE *out = lua_toboolean(L, 2) ? stderr : stdout;
+    fwrite(text, 1, n, out);
+    fflush(out);
     return 0;
 }
 

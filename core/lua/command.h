@@ -28,6 +28,8 @@ int command_load(const char *module, const char *script, const char *const *argu
  * queue, when nothing of the VM runs any more; it may free the command. */
 void command_start(struct command *c, void (*over)(void *arg, struct command_result r),
                    void *arg);
+/* Cancels the task and what it has begun: over follows soon. On the worker's thread. */
+void command_stop(struct command *c);
 /* Nothing may run in it. Accepts NULL. */
 void command_free(struct command *c);
 

@@ -114,4 +114,33 @@ function M.upload_states(repo, id, algorithm)
   return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/hashstates/" .. algorithm .. "/"
 end
 
+-- What stands behind a repository's name in a key, and what the key then is; digests are in two
+-- parts. The first that fits counts.
+local ENTRIES = {
+  { "^_layers/([^/]+)/([^/]+)/link$", "layer" },
+  { "^_manifests/revisions/([^/]+)/([^/]+)/link$", "revision" },
+  { "^_manifests/tags/([^/]+)/current/link$", "tag" },
+  { "^_manifests/tags/([^/]+)/index/([^/]+)/([^/]+)/link$", "history" },
+  { "^_referrers/([^/]+)/([^/]+)/", "referrer" },
+  { "^_uploads/([^/]+)/data$", "upload" },
+}
+
+-- What a key names, the other way round: "blob", digest, or the kind of an entry, its repository,
+-- and its digest or its tag or id; nil for what is not the layout's, or is of no account alone.
+function M.meaning(key)
+  if sub(key, 1, #ROOT) ~= ROOT then return nil end
+  local algorithm, hex = key:match("^blobs/([^/]+)/[^/]+/([^/]+)/data$", #ROOT + 1)
+  if algorithm then return "blob", algorithm .. ":" .. hex end
+  local repo, rest = key:match("^repositories/(.-)/(_.*)$", #ROOT + 1)
+  if not repo then return nil end
+  for _, entry in ipairs(ENTRIES) do
+    local a, b = rest:match(entry[1])
+    if a then
+      local is_digest = entry[2] == "layer" or entry[2] == "revision" or entry[2] == "referrer"
+      return entry[2], repo, is_digest and a .. ":" .. b or a
+    end
+  end
+  return nil
+end
+
 return M

@@ -39,7 +39,7 @@ function M.new(options)
   local hosts = o.host ~= nil and hosts_of(o.host) or nil
   config.close()
   return setmetatable({ prefix = o.prefix, hosts = hosts, on_error = o.on_error,
-    router = router.new(), hooks = {} }, App)
+    router = router.new(), hooks = {}, chores = {} }, App)
 end
 
 function M.is(value)
@@ -64,6 +64,15 @@ function App:use(hook)
     error("app:use: the hook must be a function", 2)
   end
   self.hooks[#self.hooks + 1] = hook
+  return self
+end
+
+-- f(c) does the work of `tidegate NAME` on what the application keeps; see tidegate.chores.
+function App:chore(name, f)
+  if name ~= "verify" and name ~= "usage" or type(f) ~= "function" then
+    error('app:chore: "verify" or "usage" is expected, and a function', 2)
+  end
+  self.chores[name] = f
   return self
 end
 

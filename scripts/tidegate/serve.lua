@@ -12,6 +12,7 @@ local router = require "tidegate.router"
 local M = {}
 
 local served -- applications of every host, those with longer prefixes first
+local listed -- what gate.serve was given
 local hosts -- nil, or such lists by the name of a host; that of "*.x" is ".x"
 local NONE = {}
 local sub, byte = string.sub, string.byte
@@ -215,9 +216,15 @@ function M.serve(list)
     end
   end
   served, hosts = settle(all)
+  listed = list
   claims.seal()
   core.declare("routes", routes)
   core.declare("dispatch", dispatch)
+end
+
+-- What gate.serve was given; an empty list before.
+function M.applications()
+  return listed or NONE
 end
 
 return M

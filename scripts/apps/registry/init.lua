@@ -19,6 +19,8 @@ local namespace = require "apps.registry.namespace"
 local notices = require "apps.registry.notices"
 local reply = require "apps.registry.reply"
 local types = require "apps.registry.types"
+local usage = require "apps.registry.usage"
+local verify = require "apps.registry.verify"
 
 local ROOMS = {
   require "apps.registry.blobs",
@@ -93,5 +95,9 @@ return function(options)
 
   app:get("/", function() return reply(200, {}) end)
   for _, room in ipairs(ROOMS) do room.routes(around, reg) end
+  if reg.layout.meaning then
+    app:chore("verify", function(c) verify.run(c, reg) end)
+    app:chore("usage", function(c) usage.run(c, reg) end)
+  end
   return app
 end
