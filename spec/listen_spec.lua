@@ -48,7 +48,7 @@ describe("listen", function()
       ['{ ":7", 5 }'] = "listen[2]: an address or a table about a listener is expected, got number",
       ['{ addres = ":7" }'] = "listen: unknown option 'addres', did you mean 'address'?",
       ['{ ":7", {} }'] = "listen[2]: 'address' is needed",
-      ['{ ":7", { address = 5 } }'] = "listen[2]: 'address' must be a string",
+      ['{ ":7", { address = 5 } }'] = "listen[2]: 'address' must be a string, it is a number",
     } do
       local ok, out = check(listen)
       assert.is_false(ok)

@@ -121,6 +121,13 @@ static int parse_address(const char *text, union address *out, bool *everywhere)
     return inet_pton(AF_INET, host, &out->v4.sin_addr) == 1 ? 0 : E_INVALID;
 }
 
+bool acceptor_reads(const char *address)
+{
+    union address at;
+    bool everywhere;
+    return handed_is(address) || parse_address(address, &at, &everywhere) == 0;
+}
+
 /* Removes a socket file that nobody listens on; -EADDRINUSE for a live one and for
  * anything that is no socket. */
 static int remove_stale(const struct sockaddr_un *un)

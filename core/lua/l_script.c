@@ -3,8 +3,9 @@
  * What a script declares about itself while it loads. The plain data stays in the
  * registry until gate.c reads it.
  */
-#include "loop/handed.h"
 #include "base/net.h"
+#include "loop/acceptor.h"
+#include "loop/handed.h"
 #include "lua/core.h"
 #include "lua/gate.h"
 #include "lua/vm.h"
@@ -69,14 +70,19 @@ static int l_handed(lua_State *L)
     return 1;
 }
 
+/* core.is_address(text) → whether a listener can be told so */
+static int l_is_address(lua_State *L)
+{
+    lua_pushboolean(L, acceptor_reads(luaL_checkstring(L, 1)));
+    return 1;
+}
+
 void l_script_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"declare", l_declare},
-                                         {"env", l_env},
-                                         {"in_task", l_in_task},
-                                         {"cores", l_cores},
-                                         {"is_range", l_is_range},
-                                         {"handed", l_handed},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"declare", l_declare},       {"env", l_env},
+        {"in_task", l_in_task},       {"cores", l_cores},
+        {"is_range", l_is_range},     {"handed", l_handed},
+        {"is_address", l_is_address}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -4,6 +4,7 @@
 #include "lua/vm.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -141,6 +142,38 @@ static int load_module(lua_State *L, const char *path)
     return rc;
 }
 
+/* The table on top of the stack gets the name of the module that this file is, unless it
+ * is one of the library's own. */
+static void add_name(lua_State *L, const char *file)
+{
+    size_t n = strlen(file);
+    if (n < 5 || strcmp(file + n - 4, ".lua") != 0 || strncmp(file, "tidegate/", 9) == 0)
+        return;
+    n -= n > 9 && strcmp(file + n - 9, "/init.lua") == 0 ? 9 : 4;
+    lua_pushlstring(L, file, n);
+    luaL_gsub(L, lua_tostring(L, -1), "/", ".");
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+    lua_pop(L, 1);
+}
+
+/* Pushes { name = true } for what could be required: built in, and beside the script. */
+static void push_modules(lua_State *L)
+{
+    const char *folder = vm_of(L)->folder;
+    lua_newtable(L);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "tidegate");
+    for (const struct script *s = scripts; s->name; s++)
+        add_name(L, s->name);
+    DIR *d = folder ? opendir(folder) : NULL;
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.')
+            add_name(L, e->d_name);
+    if (d)
+        closedir(d);
+}
+
 static bool is_private(const struct vm *vm)
 {
     return vm->module && (strcmp(vm->module, "tidegate") == 0 ||
@@ -158,11 +191,14 @@ static int load_and_run(lua_State *L, const char *name, size_t n)
         return vm_error(L, "require '%s': modules are loaded while the script loads",
                         name);
     int rc = load_module(L, path);
-    if (rc == NOT_THERE)
+    if (rc == NOT_THERE) {
+        push_modules(L);
+        loader_hint(L, name, lua_gettop(L));
         return vm_error(L,
                         "module '%s' not found (%s.lua or %s/init.lua, beside the "
-                        "script or built in)",
-                        name, path, path);
+                        "script or built in)%s",
+                        name, path, path, lua_tostring(L, -1));
+    }
     if (rc != 0)
         return lua_error(L);
     lua_pushboolean(L, 0); /* marks a module that is being loaded */
@@ -200,6 +236,25 @@ static int l_require(lua_State *L)
         return 1;
     lua_settop(L, 2);
     return load_and_run(L, name, n);
+}
+
+void loader_hint(lua_State *L, const char *wrong, int idx)
+{
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, l_require);
+    lua_pushliteral(L, "tidegate.check");
+    if (lua_pcall(L, 1, 1, 0) == 0) {
+        lua_getfield(L, -1, "hint");
+        lua_pushstring(L, wrong);
+        lua_pushvalue(L, idx);
+        if (lua_pcall(L, 2, 1, 0) == 0 && lua_isstring(L, -1)) {
+            lua_replace(L, top + 1);
+            lua_settop(L, top + 1);
+            return;
+        }
+    }
+    lua_settop(L, top);
+    lua_pushliteral(L, "");
 }
 
 /* load(text, name, mode, environment): the mode is always "t". */

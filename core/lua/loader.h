@@ -22,4 +22,9 @@ void loader_open(lua_State *L, lua_CFunction core);
 int loader_load_file(lua_State *L, const char *path);
 int loader_load_text(lua_State *L, struct span text, const char *chunk, bool compiled);
 
+/* Pushes ", did you mean 'NAME'?" with the name in the table at idx that is nearest to a
+ * wrong one, or "" when none is near: scripts/tidegate/check.lua says which. For the end
+ * of messages. */
+void loader_hint(lua_State *L, const char *wrong, int idx);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/sandbox.h"
 #include "lua/core.h"
+#include "lua/loader.h"
 #include "lua/vm.h"
 
 #include <lauxlib.h>
@@ -40,9 +41,21 @@ static void keep(lua_State *L, const char *const *names)
     }
 }
 
+/* What stands for the globals that are left out, for those who look for them. */
+static const char *const instead[][2] = {
+    {"print", " (gate.log.info writes to the log)"},
+    {"io", " (gate.file reads a file beside the script, stores keep the rest)"},
+    {"gate", " (local gate = require \"tidegate\" is missing)"},
+};
+
 static int l_read_global(lua_State *L)
 {
-    return vm_error(L, "undeclared global '%s'", luaL_checkstring(L, 2));
+    const char *name = luaL_checkstring(L, 2);
+    for (size_t i = 0; i < sizeof instead / sizeof instead[0]; i++)
+        if (strcmp(name, instead[i][0]) == 0)
+            return vm_error(L, "undeclared global '%s'%s", name, instead[i][1]);
+    loader_hint(L, name, 1);
+    return vm_error(L, "undeclared global '%s'%s", name, lua_tostring(L, -1));
 }
 
 static int l_write_global(lua_State *L)

@@ -28,7 +28,7 @@ local function distance(a, b)
   return row[#b]
 end
 
--- The name of the table that is nearest to a wrong one, or nil when none is near.
+-- The name in the table that is nearest to a wrong one, or nil when none is near.
 function M.nearest(wrong, names)
   local best, least = nil, math.max(2, math.floor(#wrong / 2)) + 1
   for name in pairs(names) do
@@ -38,6 +38,12 @@ function M.nearest(wrong, names)
     end
   end
   return best
+end
+
+-- The same as the end of a message: ", did you mean 'x'?", or "".
+function M.hint(wrong, names)
+  local near = type(wrong) == "string" and M.nearest(wrong, names)
+  return near and (", did you mean '%s'?"):format(near) or ""
 end
 
 local READ = { size = units.size, duration = units.duration }
@@ -65,15 +71,25 @@ local function contains(list, value)
   return false
 end
 
+-- What was given instead: a text that was meant as one of these, else the type alone, for it may
+-- be a secret.
+local function given(value, is_word)
+  if is_word and type(value) == "string" and #value < 40 then
+    return (', it is "%s"'):format(value)
+  end
+  return ", it is " .. "a " .. type(value)
+end
+
 -- The value to use, or nil and what is wrong.
 local function read(value, rule)
   local kind = rule[1]
   local got = typed(value, kind)
   if got == nil then
     return nil, "must be " .. (ARTICLE[kind] or "a " .. kind) .. (EXAMPLE[kind] or "")
+      .. given(value, READ[kind])
   end
   if rule.one_of and not contains(rule.one_of, got) then
-    return nil, 'must be "' .. table.concat(rule.one_of, '" or "') .. '"'
+    return nil, 'must be "' .. table.concat(rule.one_of, '" or "') .. '"' .. given(value, true)
   end
   if rule.min and got < rule.min or rule.max and got > rule.max then
     return nil, ("must be from %s to %s"):format(rule.min or "-", rule.max or "-")
@@ -88,9 +104,8 @@ local function walk(options, schema, where, level, path)
   end
   for name in pairs(options) do
     if schema[name] == nil then
-      local near = type(name) == "string" and M.nearest(name, schema)
       error(("%s: unknown option '%s%s'%s"):format(where, path, tostring(name),
-        near and (", did you mean '" .. near .. "'?") or ""), level)
+        M.hint(name, schema)), level)
     end
   end
   local out = {}

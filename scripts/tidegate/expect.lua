@@ -2,7 +2,7 @@
 --
 -- `assert` of a policy's spec: assert(value, message), and assert.equal and its like. What fails
 -- raises a message with the place of the call.
-local check = require "tidegate.check"
+local checks = require "tidegate.check"
 local json = require "tidegate.json"
 
 local M = {}
@@ -115,9 +115,7 @@ M.assert = setmetatable(is, {
     return value, message, ...
   end,
   __index = function(_, name)
-    local near = check.nearest(tostring(name), is)
-    error(("assert has no '%s'%s"):format(tostring(name),
-      near and (", did you mean '" .. near .. "'?") or ""), 2)
+    error(("assert has no '%s'%s"):format(tostring(name), checks.hint(name, is)), 2)
   end,
 })
 

@@ -2,6 +2,7 @@
 --
 -- `require "tidegate"`: the public API, documented in docs/lua.md.
 local app = require "tidegate.app"
+local closed = require "tidegate.closed"
 local config = require "tidegate.config"
 local core = require "tidegate.core"
 local decision = require "tidegate.decision"
@@ -91,4 +92,8 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
   end
 end
 
-return gate
+for _, name in ipairs { "base64", "http", "json", "log" } do
+  closed(gate[name], "gate." .. name)
+end
+
+return closed(gate, "gate")

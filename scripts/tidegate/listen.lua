@@ -74,6 +74,10 @@ local function read(entry, where, level)
   end
   local o = check(entry, LISTENER, where, level - 1)
   check_trust(o, where, level + 1)
+  if not core.is_address(o.address) then
+    error(('%s: "%s" is no address, such as "127.0.0.1:5000" (the host is a number, or missing), '
+      .. '"[::1]:5000" or "unix:/run/tidegate.sock"'):format(where, o.address), level)
+  end
   o.tls = o.tls and read_tls(o.tls, where .. ".tls", level + 1)
   return o
 end

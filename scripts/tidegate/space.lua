@@ -3,13 +3,14 @@
 -- A space: a naming layout over a store. Its key function is pure.
 local core = require "tidegate.core"
 local check = require("tidegate.check").check
+local closed = require "tidegate.closed"
 local store = require "tidegate.store"
 
 local M = {}
 
 local SPACE = { store = { "table", needed = true }, key = { "function", needed = true } }
 
-local Space = {}
+local Space = closed({}, "a space")
 Space.__index = Space
 
 function M.new(options)

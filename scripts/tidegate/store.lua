@@ -4,6 +4,7 @@
 local core = require "tidegate.core"
 local checks = require "tidegate.check"
 local claims = require "tidegate.claims"
+local closed = require "tidegate.closed"
 local config = require "tidegate.config"
 local err = require "tidegate.error"
 local stream = require "tidegate.stream"
@@ -38,7 +39,7 @@ local LIST = { delimiter = "boolean", after = "string",
 local URL = { method = { "string", default = "GET", one_of = { "GET", "HEAD", "PUT" } },
   expires = { "duration", default = 1200 } }
 
-local Store = {}
+local Store = closed({}, "a store")
 Store.__index = Store
 
 -- For rehearsals, which put others in their place: what can be asked of a store, and what makes
@@ -68,9 +69,8 @@ end
 -- gate.store: one constructor a kind. gate.config comes before any of them.
 M.kinds = setmetatable({}, {
   __index = function(_, kind)
-    local near = checks.nearest(tostring(kind), KINDS)
     error(("gate.store: there is no kind '%s'%s"):format(tostring(kind),
-      near and (", did you mean '" .. near .. "'?") or ""), 2)
+      checks.hint(kind, KINDS)), 2)
   end,
 })
 

@@ -60,7 +60,7 @@ TEST("lua: the sandbox has nothing that leaves the script")
         snprintf(text, sizeof text, "return %s", gone[i]);
         snprintf(want, sizeof want, "gate.lua:1: undeclared global '%s'", gone[i]);
         EXPECT_EQ(run(vm, text, &why), E_INVALID);
-        EXPECT_STR(why, want);
+        EXPECT(strncmp(why, want, strlen(want)) == 0); /* what stands for it may follow */
         free(why);
     }
     vm_free(vm);

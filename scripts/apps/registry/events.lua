@@ -9,6 +9,7 @@
 --   e.repo, e.user, e.id   the repository, the user and the id of the request
 --   e.at                   when, in seconds since 1970
 --   e.digest, e.tag, e.type, e.size, e.from   where they apply
+local checks = require "tidegate.check"
 local gate = require "tidegate"
 
 local QUEUE_MAX = 1000 -- events of a worker that wait
@@ -35,8 +36,8 @@ function M.check(on)
       local known = {}
       for other in pairs(NAMES) do known[#known + 1] = other end
       table.sort(known)
-      error(("option 'on' knows no '%s', but %s"):format(tostring(name),
-        table.concat(known, ", ")), 0)
+      error(("option 'on' knows no '%s'%s (there are %s)"):format(tostring(name),
+        checks.hint(name, NAMES), table.concat(known, ", ")), 0)
     end
     if type(f) ~= "function" then
       error(("option 'on': '%s' must be a function"):format(name), 0)
