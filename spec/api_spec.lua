@@ -359,3 +359,56 @@ describe("gate.serve", function()
     end)
   end
 end)
+
+describe("app:after", function()
+  local g
+  setup(function()
+    g = gateway.start { script = [[
+      local gate = require "tidegate"
+      gate.config { listen = gate.env "TIDEGATE_LISTEN" }
+      local app = gate.app { prefix = "/a" }
+      app:use(function(q) if q.query.early then return gate.reply(202, "early") end end)
+      app:after(function(q, r)
+        r.headers = r.headers or {}
+        r.headers["X-Seen"] = r.status
+        if q.query.other then return gate.reply(299, "other") end
+        if q.query.odd then return "odd" end
+        if q.query.raise and r.status < 400 then error "a mistake" end
+      end):after(function(_, r)
+        r.headers = r.headers or {}
+        r.headers["X-Last"] = r.status
+      end)
+      app:get("/", function(q)
+        if q.query.fail then gate.fail(409, "X") end
+        return gate.reply(200, "ok")
+      end)
+      gate.serve { app, gate.health "/healthz" }
+    ]] }
+  end)
+  teardown(function() g:stop() end)
+
+  it("sees every reply, and may change it or give another", function()
+    for _, case in ipairs {
+      { "", 200, "ok", "200", "200" },
+      { "?early=1", 202, "early", "202", "202" },
+      { "?fail=1", 409, nil, "409", "409" },
+      { "?other=1", 299, "other", nil, "299" },
+      { "?raise=1", 500, nil, "500", "500" },
+    } do
+      local reply = g:request("GET", "/a" .. case[1])
+      assert.equal(case[2], reply.status, case[1])
+      if case[3] then assert.equal(case[3], reply.body) end
+      assert.equal(case[4], reply.header "x-seen")
+      assert.equal(case[5], reply.header "x-last")
+    end
+  end)
+
+  it("has a mistake when it returns what is no reply", function()
+    assert.equal(500, g:request("GET", "/a?odd=1").status)
+    assert.truthy(g:log():find("app:after must return a reply or nothing", 1, true))
+  end)
+
+  it("is for its own application", function()
+    assert.is_nil(g:request("GET", "/healthz").header "x-seen")
+  end)
+end)

@@ -2,6 +2,7 @@
 --
 -- Applications: a prefix, its routes, its hooks.
 local check = require("tidegate.check").check
+local closed = require "tidegate.closed"
 local config = require "tidegate.config"
 local reply = require "tidegate.reply"
 local router = require "tidegate.router"
@@ -10,7 +11,7 @@ local M = {}
 
 local APP = { prefix = { "string", default = "" }, host = "any", on_error = "function" }
 
-local App = {}
+local App = closed({}, "an application")
 App.__index = App
 
 local function is_host(name)
@@ -38,8 +39,9 @@ function M.new(options)
   end
   local hosts = o.host ~= nil and hosts_of(o.host) or nil
   config.close()
-  return setmetatable({ prefix = o.prefix, hosts = hosts, on_error = o.on_error,
-    router = router.new(), hooks = {}, chores = {} }, App)
+  return setmetatable({ prefix = o.prefix, hosts = hosts or false,
+    on_error = o.on_error or false, router = router.new(), hooks = {}, later = {},
+    explanations = {}, chores = {} }, App)
 end
 
 function M.is(value)
@@ -59,12 +61,16 @@ for _, method in ipairs { "GET", "PUT", "POST", "PATCH", "DELETE", "HEAD" } do
   end
 end
 
-function App:use(hook)
-  if type(hook) ~= "function" then
-    error("app:use: the hook must be a function", 2)
+-- The methods that keep a function in a list of the application.
+for verb, list in pairs { use = "hooks", after = "later", explain = "explanations" } do
+  App[verb] = function(self, hook)
+    if type(hook) ~= "function" then
+      error(("app:%s: the hook must be a function"):format(verb), 2)
+    end
+    local hooks = self[list]
+    hooks[#hooks + 1] = hook
+    return self
   end
-  self.hooks[#self.hooks + 1] = hook
-  return self
 end
 
 -- f(c) does the work of `tidegate NAME` on what the application keeps; see tidegate.chores.

@@ -52,6 +52,21 @@ local function refuse(status, allow)
   error(err.new(code, message, status, allow and { headers = { Allow = allow } } or nil), 0)
 end
 
+-- Lets the application's app:after see the reply, then hands it on.
+local function finish(app, q, r, send)
+  local later = app and app.later or NONE
+  for i = 1, #later do
+    local other = later[i](q, r)
+    if other ~= nil then
+      r = other
+    end
+    if not reply.is(r) then
+      error("app:after must return a reply or nothing, it returned " .. type(r), 0)
+    end
+  end
+  return send(q, r)
+end
+
 -- Runs hooks and handler and hands the reply on. Returns what must outlive the reply.
 local function run(app, q, path, send)
   if not app then
@@ -75,7 +90,7 @@ local function run(app, q, path, send)
   if not reply.is(r) then
     error("a handler must return a reply, it returned " .. type(r), 0)
   end
-  return send(q, r)
+  return finish(app, q, r, send)
 end
 
 -- headers of errors that say nothing else
@@ -104,7 +119,7 @@ local function excuse(app, q, e, send)
     end
     r = reply.new(r.status, r.body, headers)
   end
-  return send(q, r)
+  return finish(app, q, r, send)
 end
 
 local function internal(q)
