@@ -40,7 +40,15 @@ app:delete("/{name}", function(q)
   disk:touch("art/" .. q.params.name .. "/data")
   error("a mistake")
 end)
-gate.serve { registry { store = disk, allow = allow }, app, gate.health "/healthz" }
+local early = gate.app { prefix = "/early" }
+early:explain(function(q)
+  gate.decided("size", q.params.name ~= "big", "too big")
+  if q.params.name == "bad" then error "a mistake" end
+  disk:put("stolen", "x")
+end)
+early:put("/{name}", function(q) return gate.reply(200, { size = #q.body:text "1k" }) end)
+local reg = registry { store = disk, allow = allow, immutable = { "v*" } }
+gate.serve { reg, early, app, gate.health "/healthz" }
 ]]
 
 describe("tidegate explain", function()
@@ -51,6 +59,8 @@ describe("tidegate explain", function()
     tool.write(folder .. "/gate.lua", SCRIPT)
     tool.write(folder .. "/body", "four")
     tool.must(("mkdir -p %s/art/x && echo hello > %s/art/x/data"):format(data, data))
+    local tag = data .. "/docker/registry/v2/repositories/a/set/_manifests/tags/v1/current"
+    tool.must(("mkdir -p %s && printf sha256:%s > %s/link"):format(tag, ("a"):rep(64), tag))
   end)
   teardown(function() tool.remove(folder) end)
 
@@ -85,6 +95,15 @@ describe("tidegate explain", function()
       "user         eve (dev, ops)", "answer       403 DENIED" },
     { "PUT /v2/a/b/manifests/v1 --user builder", true, "rule         allow tag: yes",
       "next         read the body" },
+    { "PUT /v2/a/b/manifests/v1 --user builder", true, "rule         immutable: yes",
+      "v1 can be set once" },
+    { "PUT /v2/a/set/manifests/v1 --user builder", false, "rule         immutable: no",
+      "v1 is set, and takes no other", "next         read the body", "result       refused" },
+    { "DELETE /v2/a/set/manifests/v1 --user builder", false, "rule         immutable: no",
+      "answer       403 DENIED" },
+    { "PUT /early/x", true, "rule         size: yes", "next         read the body" },
+    { "PUT /early/big", false, "rule         size: no, too big", "result       refused" },
+    { "PUT /early/big --body $F/body", true, "answer       200", "result       allowed" },
     { "GET /nowhere", false, "application  none", "route        none", "answer       404" },
     { "PUT /healthz", false, "application  /healthz", "route        none", "answer       405" },
   }
@@ -104,7 +123,10 @@ describe("tidegate explain", function()
   end
 
   it("changes nothing", function()
-    assert.same({ "art/x/data" }, tool.files(data))
+    local before = tool.files(data)
+    assert.equal(2, #before)
+    for _, case in ipairs(CASES) do explain((case[1]:gsub("%$F", folder))) end
+    assert.same(before, tool.files(data))
     assert.is_true((explain("GET /app/x", folder .. "/none")))
     assert.is_nil(lfs.attributes(folder .. "/none"))
   end)
@@ -138,6 +160,9 @@ describe("tidegate explain", function()
     local ok, out = tool.run(("%s explain %s/bad.lua GET /"):format(PROGRAM, folder))
     assert.is_false(ok)
     assert.truthy(out:find("bad.lua:2: gate.config: unknown option 'lsten'", 1, true), out)
+    ok, out = explain "GET '/app/x?a=%zz'"
+    assert.is_false(ok)
+    assert.truthy(out:find("INVALID: the query has a malformed escape", 1, true), out)
     ok, out = tool.run(("TIDEGATE_DATA=%s %s explain %s/gate.lua PUT /app/x --body %s/none"):format(
       data, PROGRAM, folder, folder))
     assert.is_false(ok)

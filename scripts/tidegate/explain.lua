@@ -135,6 +135,16 @@ local function allowed(found, answer)
   return answer.status < 400 or answer.status == 404 and found
 end
 
+-- What an application knows of the rules behind the body (app:explain).
+local function ask(app, q)
+  local step = next_step
+  next_step = nil
+  for _, f in ipairs(app.explanations) do
+    xpcall(f, core.failure, q)
+  end
+  next_step = step
+end
+
 local function names(list)
   local out = {}
   for key, value in pairs(type(list) == "table" and list or {}) do
@@ -154,6 +164,9 @@ local function look(o)
   watch_servers()
   watch_tasks()
   local answer = rehearsal.answer(q)
+  if app and next_step and next_step.body then
+    ask(app, q)
+  end
   local e = answer and first_error(answer) or {}
   return {
     request = o.method .. " " .. o.path,
@@ -229,7 +242,11 @@ end
 
 local function main()
   local o = arguments()
-  local r = look(o)
+  local r, e = err.try(look, o)
+  if not r then
+    core.print("tidegate: " .. tostring(e) .. "\n")
+    return 1
+  end
   core.print((o.json and json.encode(r) or table.concat(lines_of(r), "\n")) .. "\n")
   return r.allowed and 0 or 1
 end

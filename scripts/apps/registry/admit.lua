@@ -61,6 +61,7 @@ function M.ask(reg, q, doc, facts)
   facts.config, facts.subject = there(doc.config), there(doc.subject)
   facts.layers, facts.manifests = table_at(doc.layers), table_at(doc.manifests)
   local ok, why = access.verdict("admit", q, reg.admit, setmetatable(facts, Manifest), q)
+  gate.decided("admit", ok, why)
   if ok then return end
   q.rule = why
   access.deny(q, why or "this manifest is not let in", { digest = facts.digest })

@@ -42,6 +42,7 @@ end
 
 -- For everybody: no other user may change it.
 function M.deny(q, tag, digest)
+  gate.decided("immutable", false, ("the tag %s is set"):format(tag))
   access.deny(q, ("the tag %s is immutable"):format(tag), { tag = tag, digest = digest })
 end
 

@@ -25,6 +25,7 @@ local verify = require "apps.registry.verify"
 local ROOMS = {
   require "apps.registry.blobs",
   require "apps.registry.catalog",
+  require "apps.registry.explain",
   require "apps.registry.manifests",
   require "apps.registry.referrers",
   require "apps.registry.tags",
