@@ -9,9 +9,10 @@ describe("a release tag", function()
 
   it("is never moved", function()
     local reply = push { repo = "app", tag = "v1.0", labels = { other = "one" } }
-    assert.status(401, reply)
-    assert.equal("release tags are never changed", reply.json.errors[1].message)
-    assert.status(401, request { method = "DELETE", path = "/v2/app/manifests/v1.0" })
+    assert.status(403, reply)
+    assert.equal("the tag v1.0 is immutable", reply.json.errors[1].message)
+    assert.status(403, request { method = "DELETE", path = "/v2/app/manifests/v1.0" })
+    assert.status(201, push { repo = "app", tag = "v1.0" }) -- the same image
   end)
 
   it("leaves other tags alone", function()
