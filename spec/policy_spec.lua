@@ -17,7 +17,7 @@ end)
 app:get("/stream", function() return gate.reply(200, function(write) write "a" write "b" end) end)
 app:get("/user", function(q)
   return gate.reply(200, { name = q.user.name, groups = q.user.groups,
-    remote = q.remote, agent = q.headers["user-agent"], page = q.query.page })
+    address = q.address, scheme = q.scheme, agent = q.headers["user-agent"], page = q.query.page })
 end)
 app:put("/{name}", function(q)
   return gate.reply(201, { size = q.body:into(disk:create(q.params.name)).size, type = q.type })
@@ -73,8 +73,9 @@ describe("the world", function()
   end)
   it("knows users, queries, headers and addresses", function()
     local r = request { path = "/app/user?page=2", user = "ann", groups = { "dev" },
-      headers = { ["User-Agent"] = "curl" }, remote = "10.0.0.1:5" }
-    assert.same({ name = "ann", groups = { dev = true }, remote = "10.0.0.1:5", agent = "curl",
+      headers = { ["User-Agent"] = "curl" }, address = "10.0.0.1", tls = {} }
+    assert.same({ name = "ann", groups = { dev = true }, address = "10.0.0.1", scheme = "https",
+      agent = "curl",
       page = "2" }, r.json)
     assert.equal("", request { path = "/app/user" }.json.name)
   end)

@@ -13,7 +13,8 @@ local LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 local PUSH = {
   repo = { "string", needed = true }, tag = { "string", default = "latest" }, user = "any",
-  groups = "table", headers = "table", remote = "string", prefix = { "string", default = "/v2" },
+  groups = "table", headers = "table", address = "string", tls = "table",
+  prefix = { "string", default = "/v2" },
   labels = { "table", default = {} }, annotations = "table", layers = { "table", default = {} },
   type = { "string", default = MANIFEST },
 }
@@ -36,7 +37,8 @@ function M.push(request, options)
       headers[name:lower()] = value
     end
     return request { method = method, path = ("%s/%s/%s"):format(o.prefix, o.repo, path),
-      user = o.user, groups = o.groups, remote = o.remote, body = body, headers = headers }
+      user = o.user, groups = o.groups, address = o.address,
+      tls = o.tls, body = body, headers = headers }
   end
   local config = json.encode { architecture = "amd64", os = "linux",
     config = { Labels = o.labels }, rootfs = { type = "layers", diff_ids = json.array {} } }

@@ -60,12 +60,15 @@ function M.request(o)
     err.raise("INVALID", "the query has a malformed escape")
   end
   local headers = lower(o.headers)
+  local address = o.address or "127.0.0.1"
+  local peer = (address:find(":", 1, true) and "[%s]:1" or "%s:1"):format(address)
   local q = { method = o.method, path = path, query = first, queries = lists,
     headers = headers, authorization = headers.authorization,
     host = (headers.host or ""):gsub(":%d*$", ""):lower(),
     type = headers["content-type"] and query.type(headers["content-type"]),
     length = o.length, body = o.body, id = ("rehearsal-%d"):format(made),
-    remote = o.remote or "127.0.0.1:1", user = o.user, json = request.read_json }
+    address = address, peer = peer, scheme = o.tls and "https" or "http", tls = o.tls,
+    user = o.user, json = request.read_json }
   return setmetatable(q, Request)
 end
 

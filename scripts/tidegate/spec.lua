@@ -149,7 +149,8 @@ end
 
 local REQUEST = {
   method = { "string", default = "GET" }, path = { "string", needed = true }, user = "any",
-  groups = "table", headers = "table", body = "any", remote = "string",
+  groups = "table", headers = "table", body = "any", address = "string",
+  tls = "table",
 }
 
 -- The document of a JSON reply, decoded when it is asked for.
@@ -177,7 +178,7 @@ function words.request(options)
   end
   local q = rehearsal.request { method = o.method, path = o.path, headers = headers,
     body = text and text ~= "" and rehearsal.body(text) or nil, length = text and #text,
-    user = o.user and rehearsal.user(o.user, o.groups), remote = o.remote }
+    user = o.user and rehearsal.user(o.user, o.groups), address = o.address, tls = o.tls }
   local reply = rehearsal.answer(q)
   settle()
   return setmetatable(reply or error("the request was cancelled", 2), Reply)
