@@ -8,7 +8,7 @@ local signal = require "posix.signal"
 local tool = require "spec.tool"
 local wire = require "spec.wire"
 
-local CLIENTS, ROUNDS = 8, 12
+local CLIENTS, ROUNDS = 8, 8
 
 describe("the judge of histories", function()
   local function op(from, to, kind, value) return { from = from, to = to, [kind] = value } end
@@ -134,6 +134,42 @@ describe("two gateways on one store", function()
       local reply = a:request("PUT", place .. "?digest=" .. tool.digest(text))
       assert.equal(201, reply.status, reply.body)
     end
+  end)
+
+  -- As a client does that has lost an answer and asks again, or gives up meanwhile.
+  it("end an upload once, however many ask for it, and never answer by a mistake", function()
+    local long = tool.bytes(3000000, 8)
+    for round = 1, 12 do
+      local text = long .. round
+      local algorithm = round % 3 == 0 and "sha512" or "sha256"
+      local digest = algorithm .. ":" .. tool[algorithm](text)
+      local place = pusher.session(a, "g/end")
+      assert.equal(202, a:request("PATCH", place, { body = text }).status)
+      local cancels = round % 2 == 0
+      local replies = crowd.run(4, function(i)
+        local g = i % 2 == 0 and a or b
+        local reply = cancels and i == 4 and g:request("DELETE", place)
+          or g:request("PUT", place .. "?digest=" .. digest)
+        return { status = reply.status, body = reply.body }
+      end)
+      local done = 0
+      for i, reply in ipairs(replies) do
+        if cancels and i == 4 then
+          assert.is_true(reply.status == 204 or reply.status == 404, reply.body)
+        elseif reply.status == 201 then
+          done = done + 1
+        else
+          assert.equal(404, reply.status, reply.body)
+          assert.is_truthy(reply.body:find("BLOB_UPLOAD_UNKNOWN", 1, true), reply.body)
+        end
+      end
+      assert.is_true(cancels or done > 0)
+      local got = b:request("GET", "/v2/g/end/blobs/" .. digest)
+      assert.equal(done > 0 and 200 or 404, got.status)
+      assert.is_true(done == 0 or got.body == text)
+      assert.equal(404, a:request("GET", place).status)
+    end
+    assert.same({}, a:files("docker/registry/v2/repositories/g/end/_uploads"))
   end)
 
   -- Pushes an image as containerd, docker or regclient do, and pulls it at once through the other

@@ -93,10 +93,20 @@ local function saved(reg, s, hashes)
   return 0, nil
 end
 
+function M.unknown(id)
+  gate.fail(404, "BLOB_UPLOAD_UNKNOWN", "no such upload in this repository", { id = id })
+end
+
+-- Has somebody moved the bytes of a session away that has none now, to end it?
+function M.is_emptied(reg, s)
+  local states = reg.layout.upload_states(s.repo, s.id, "sha256")
+  return s.size == 0 and #reg.store:list(states, { limit = 1 }) > 0
+end
+
 -- The session's bytes from an offset on; not those that came since it was loaded.
 local function open(reg, s, offset)
   return reg.store:open(reg.layout.upload_data(s.repo, s.id),
-    { offset = offset, size = s.size - offset })
+    { offset = offset, size = s.size - offset }) or M.unknown(s.id)
 end
 
 -- Hashes what the states do not cover: the digests and the states behind the last byte.

@@ -10,6 +10,9 @@ local names = require "apps.registry.names"
 local reply = require "apps.registry.reply"
 local sessions = require "apps.registry.sessions"
 
+-- Ending an upload takes its gateway some milliseconds.
+local ENDING_LOOKS, EMPTY_LOOKS, ENDING_WAIT = 50, 5, "20ms"
+
 local M = {}
 
 local function session_headers(reg, s)
@@ -33,7 +36,7 @@ local function find(reg, q)
   q.upload = id
   local s = sessions.load(reg, q.repo, id, q.user.name)
   if s then return s end
-  gate.fail(404, "BLOB_UPLOAD_UNKNOWN", "no such upload in this repository", { id = id })
+  sessions.unknown(id)
 end
 
 -- The digest that ?digest= names; a session survives a bad one.
@@ -44,9 +47,9 @@ local function wanted(q)
   gate.fail(400, "DIGEST_INVALID", "a digest is needed", { digest = digest })
 end
 
--- 416, with what the client needs to find its place again.
+-- 416, with what the client needs to find its place again; 404 if the session is gone by now.
 local function out_of_place(reg, s)
-  local fresh = sessions.load(reg, s.repo, s.id, s.user) or s
+  local fresh = sessions.load(reg, s.repo, s.id, s.user) or sessions.unknown(s.id)
   gate.log.info("refused", { upload = s.id, status = 416, size = fresh.size })
   local entry = { code = "RANGE_INVALID", message = "the upload goes on at another byte",
     detail = { size = fresh.size } }
@@ -70,9 +73,28 @@ local function check_range(q, s)
   return true, n
 end
 
--- Somebody else has appended, or appends now.
+-- Somebody else has appended or ended the upload, or does so now.
 local function is_overtaken(e)
-  return e.name == "RANGE" or e.name == "BUSY"
+  return e.name == "RANGE" or e.name == "BUSY" or e.name == "NOT_FOUND"
+    or e.name == "BLOB_UPLOAD_UNKNOWN"
+end
+
+-- What is left to say to a client that wanted to end an upload and was overtaken. Who has ended it
+-- with the same digest, as a client does that has lost an answer and asks again, has done what this
+-- one asked for; he is waited for. Otherwise it hears where the upload stands, or that it is gone.
+-- nil when nobody was there: the session is an empty one. That shows only after some looks, since
+-- one that is being removed loses its bytes and states before its name.
+local function overtaken(reg, s, digest)
+  for look = 1, ENDING_LOOKS do
+    local fresh = sessions.load(reg, s.repo, s.id, s.user)
+    if blobs.has(reg, s.repo, digest) then return created(reg, s.repo, digest) end
+    if not fresh then sessions.unknown(s.id) end
+    local is_ending = fresh.size == 0 and (look <= EMPTY_LOOKS or sessions.is_emptied(reg, fresh))
+    if fresh.size == 0 and s.size == 0 and not is_ending then return nil end
+    if fresh.size ~= s.size and not is_ending then break end
+    gate.sleep(ENDING_WAIT)
+  end
+  return out_of_place(reg, s)
 end
 
 -- Appends the request's body. Returns what `into` gave, or nil when somebody else has appended
@@ -188,7 +210,9 @@ local function finish(reg, q, s, announced, digest, algorithm)
     got = append(reg, q, s, announced)
     if not got then return nil end
   end
-  local sums = sessions.digests(reg, s, algorithm, got)
+  local sums, lost = gate.try(sessions.digests, reg, s, algorithm, got)
+  if not sums and not is_overtaken(lost) then error(lost, 0) end
+  if not sums then return nil end
   if digest ~= algorithm .. ":" .. sums[algorithm] then return false end
   local ok, e = gate.try(sessions.commit, reg, s, digest, "sha256:" .. sums.sha256)
   if not ok and not is_overtaken(e) then error(e, 0) end
@@ -201,13 +225,17 @@ local function put(reg, q)
   local digest, algorithm = wanted(q)
   local fits, announced = check_range(q, s)
   if not fits then return out_of_place(reg, s) end
+  if s.size == 0 and not q.body and digest ~= algorithm .. ":" .. gate.hash(algorithm, "") then
+    local answer = overtaken(reg, s, digest)
+    if answer then return answer end
+  end
   local size
   if s.size == 0 and q.body then
     size = stream_blob(reg, q, s.repo, digest, algorithm)
     if size then sessions.remove(reg, s) end
   else
     size = finish(reg, q, s, announced, digest, algorithm)
-    if size == nil then return out_of_place(reg, s) end
+    if size == nil then return overtaken(reg, s, digest) end
   end
   if not size then
     sessions.remove(reg, s)
