@@ -225,6 +225,19 @@ static int show(const char *question, bool json, void (*print)(const json_t *ans
     return 0;
 }
 
+static void print_nothing(const json_t *a)
+{
+    (void)a;
+}
+
+int ask_log(const char *what, const char *level)
+{
+    char question[64];
+    snprintf(question, sizeof question, "log %s%s%s\n", what, level ? " " : "",
+             level ? level : "");
+    return show(question, false, print_nothing);
+}
+
 static void print_reload(const json_t *a)
 {
     printf("reloaded: generation %lld, in %.0f ms\n", number(a, "generation"),

@@ -16,5 +16,7 @@ int ask_readonly(bool on, bool wait);
 /* delay_ms: how long it goes on accepting once it has said that it is not ready. wait:
  * until the server has gone, with its progress on stdout. */
 int ask_drain(unsigned delay_ms, bool wait);
+/* "reopen" and NULL, or "level" and its name. */
+int ask_log(const char *what, const char *level);
 
 #endif

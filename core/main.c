@@ -7,6 +7,7 @@
 #include "backends/fs/fs.h"
 #include "backends/mem/mem.h"
 #include "base/base.h"
+#include "base/log.h"
 #include "bend.h"
 #include "lua/gate.h"
 #include "serve.h"
@@ -79,6 +80,17 @@ static int run_drain(char **arguments)
     return ask_drain((unsigned)delay_s * 1000, wait);
 }
 
+static int run_log(char **arguments)
+{
+    enum log_level level;
+    const char *what = arguments[0], *name = arguments[1];
+    bool sets =
+        strcmp(what, "level") == 0 && name && log_level_parse(span_of(name), &level) == 0;
+    if (sets || (strcmp(what, "reopen") == 0 && !name))
+        return ask_log(what, name);
+    return USAGE;
+}
+
 static int run_version(char **arguments)
 {
     (void)arguments;
@@ -110,6 +122,8 @@ static const struct command commands[] = {
      run_readonly},
     {"drain", "[--delay S] [--wait]", "say that it is not ready, then end it politely", 0,
      3, run_drain},
+    {"log", "reopen | level LEVEL", "open its log files anew, or set what is logged", 1,
+     2, run_log},
     {"version", "", "print the versions of the program and its libraries", 0, 0,
      run_version},
     {"help", "", "print this", 0, 0, run_help},

@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "notify.h"
 #include "serving.h"
 #include "store/store.h"
@@ -31,6 +32,7 @@ struct reload {
     struct job job;
     struct generation *generation; /* in the making; NULL: no reload runs */
     char *why;
+    struct log_files files; /* of the one in the making */
     uint64_t began;
     bool again;                /* a signal came meanwhile, or waits its turn */
     struct waiters now, later; /* on this reload, and on the next one */
@@ -71,6 +73,7 @@ static void on_left(struct call *c)
     struct serving *s = g->serving;
     if (++g->left < s->n_crews)
         return;
+    metric_count(METRIC_generations, -1);
     generation_free(g);
     reload_try(s);
 }
@@ -136,6 +139,7 @@ static void generation_use(struct generation *g)
     g->number = ++g->serving->reload->number;
     g->loaded = clock_wall();
     list_append(&g->serving->generations, &g->link);
+    metric_count(METRIC_generations, 1);
 }
 
 /* -- a reload ---------------------------------------------------------------------- */
@@ -190,6 +194,7 @@ static void finish(struct reload *r)
     r->generation = NULL;
     free(r->why);
     r->why = NULL;
+    r->files = (struct log_files){-1, -1};
     reload_try(s);
     serving_end(s);
 }
@@ -203,6 +208,8 @@ static void fail(struct reload *r)
     r->refused_at = clock_wall();
     serving_ready(r->serving, r->why);
     refuse(&r->now, r->why);
+    log_files_close(&r->generation->config.log, &r->files);
+    metric_count(METRIC_reloads_refused_total, 1);
     generation_free(r->generation);
     finish(r);
 }
@@ -218,7 +225,8 @@ static void on_entered(struct call *c)
     char number[16], ms[32];
     listeners_settle(s);
     listeners_forget(&g->fronts);
-    log_setup(2, g->config.log_level, g->config.log_json);
+    metric_count(METRIC_reloads_total, 1);
+    log_use(&g->config.log, &r->files);
     snprintf(number, sizeof number, "%u", g->number);
     snprintf(ms, sizeof ms, "%.1f", (double)us / 1e3);
     LOG_FIELDS(LOG_INFO, "reloaded", {"generation", span_of(number)},
@@ -247,6 +255,8 @@ static void load(struct job *job)
     for (size_t i = 0; rc == 0 && i < s->n_crews; i++)
         rc = gate_load(s->script, g->config.script_memory, s->crews[i].worker,
                        &g->tenures[i].gate, &r->why);
+    if (rc == 0)
+        log_files_open(&g->config.log, &r->files, &r->why);
 }
 
 static void loaded(struct job *job)
@@ -331,6 +341,7 @@ void reload_init(struct serving *s, struct gate_config *config)
     struct reload *r = xalloc(sizeof *r);
     s->reload = r;
     r->serving = s;
+    r->files = (struct log_files){-1, -1};
     r->lane = lane_new("reload", 1);
     r->workers = config->workers;
     r->user = xstrdup(config->user ? config->user : "");

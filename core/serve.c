@@ -193,6 +193,31 @@ static void ask_drain(struct serving *s, struct control_call *call, const char *
     survey_ask(s, call, false);
 }
 
+static void on_reopen(evutil_socket_t number, short events, void *arg)
+{
+    (void)number;
+    (void)events;
+    (void)arg;
+    log_reopen();
+}
+
+/* "reopen", or "level NAME". */
+static void ask_log(struct control_call *call, const char *what)
+{
+    enum log_level level;
+    bool sets = strncmp(what, "level ", 6) == 0;
+    if (sets && log_level_parse(span_of(what + 6), &level) == 0) {
+        log_set_level(level);
+        LOG_FIELDS(LOG_WARN, "log level set", {"to", span_of(what + 6)});
+    } else if (strcmp(what, "reopen") == 0) {
+        log_reopen();
+    } else {
+        control_answer(call, xstrdup("{\"error\": \"no such question\"}"));
+        return;
+    }
+    control_answer(call, xstrdup("{}"));
+}
+
 static void on_ask(void *arg, struct control_call *call, const char *line)
 {
     struct serving *s = arg;
@@ -205,6 +230,8 @@ static void on_ask(void *arg, struct control_call *call, const char *line)
         ask_readonly(s, call, word_of(line, n));
     else if (n == strlen("drain") && strncmp(line, "drain", n) == 0)
         ask_drain(s, call, word_of(line, n));
+    else if (n == strlen("log") && strncmp(line, "log", n) == 0)
+        ask_log(call, word_of(line, n));
     else
         control_answer(call, xstrdup("{\"error\": \"no such question\"}"));
 }
@@ -275,12 +302,13 @@ static void watch_signals(struct serving *s)
     struct event_base *base = worker_base(s->main);
     timer_init(&s->drain, s->main, on_drain);
     /* what libevent puts back at the end: a signal that comes late has nothing to stop */
-    for (size_t i = 0; i < 3; i++)
-        signal((int[]){SIGTERM, SIGINT, SIGHUP}[i], SIG_IGN);
+    for (size_t i = 0; i < SIGNALS; i++)
+        signal((int[]){SIGTERM, SIGINT, SIGHUP, SIGUSR1}[i], SIG_IGN);
     s->signals[0] = evsignal_new(base, SIGTERM, on_stop, s);
     s->signals[1] = evsignal_new(base, SIGINT, on_stop, s);
     s->signals[2] = evsignal_new(base, SIGHUP, on_reload, s);
-    for (size_t i = 0; i < 3; i++)
+    s->signals[3] = evsignal_new(base, SIGUSR1, on_reopen, s);
+    for (size_t i = 0; i < SIGNALS; i++)
         event_add(s->signals[i], NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -320,6 +348,13 @@ static int look(struct serving *s, struct gate_config *config, struct fronts *fr
     return rc ? rc : listeners_prepare(config, s->tickets, fronts, why);
 }
 
+static int start_log(const struct log_config *config, char **why)
+{
+    struct log_files files;
+    int rc = log_files_open(config, &files, why);
+    return rc ? rc : log_use(config, &files);
+}
+
 static int start(struct serving *s)
 {
     struct gate_config config = {.workers = 0};
@@ -328,7 +363,9 @@ static int start(struct serving *s)
     int rc = look(s, &config, &fronts, &why);
     if (rc)
         goto out;
-    log_setup(2, config.log_level, config.log_json);
+    rc = start_log(&config.log, &why);
+    if (rc)
+        goto out;
     s->notify = notify_new();
     raise_descriptor_limit();
     bufpool_start(config.buffer_memory, IDLE_BUFFERS);
@@ -396,7 +433,7 @@ static void finish(struct serving *s)
     listeners_free(s);
     for (size_t i = 0; i < s->n_crews; i++)
         worker_free(s->crews[i].worker);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < SIGNALS; i++)
         if (s->signals[i])
             event_free(s->signals[i]);
     if (s->main)
@@ -406,6 +443,7 @@ static void finish(struct serving *s)
     bufpool_stop();
     notify_free(s->notify);
     free(s->crews);
+    log_stop();
 }
 
 int serve(const char *script, const char *user)

@@ -19,6 +19,7 @@
 
 #include <semaphore.h>
 
+#define SIGNALS 4
 #define GENERATIONS_MAX 3 /* of the script that may be in use at once */
 
 struct serving;
@@ -99,7 +100,7 @@ struct serving {
     struct control *control;
     struct notify *notify;
     struct pulse *pulse;
-    struct event *signals[3];
+    struct event *signals[SIGNALS];
     struct timer drain; /* from the question to the first stop */
     sem_t ready;        /* a worker has set up, or failed to */
     int stops;          /* how often we were asked to stop */

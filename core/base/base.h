@@ -5,9 +5,11 @@
  *
  *   err.h    the one table of error codes        span.h   text that came from a wire
  *   mem.h    allocation, arenas, magic numbers   list.h   intrusive lists
- *   clock.h  monotonic and wall time             log.h    the log sink
+ *   clock.h  monotonic and wall time             log.h    the log
  *   net.h    addresses and ranges of them
  *   mode.h   what an operator has switched on
+ *   line.h   one line of it, escaped             writer.h files that get lines, by a thread
+ *   metrics.h  what is counted
  */
 #ifndef BASE_BASE_H
 #define BASE_BASE_H

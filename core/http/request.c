@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define NOTE_NAME_MAX 32
+#define NOTE_VALUE_MAX 1024
+
 void reply_init(struct reply *r, int status)
 {
     r->status = status;
@@ -43,6 +46,48 @@ bool req_tls(struct req *q, struct tls_facts *out)
     if (c->tls)
         tls_facts(c, &q->arena, out);
     return c->tls != NULL;
+}
+
+/* What access.c writes of every request. */
+static bool is_own_field(struct span name)
+{
+    static const char *const names[] = {
+        "time",     "level",    "msg",    "id",    "address", "remote",
+        "method",   "path",     "status", "in",    "out",     "ms",
+        "first_ms", "listener", "tls",    "agent", "error"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (span_is(name, names[i]))
+            return true;
+    return false;
+}
+
+bool req_note(struct req *q, struct span name, struct span value)
+{
+    struct req_note **at = &q->notes;
+    size_t n = 0;
+    if (is_own_field(name) || name.n == 0 || name.n > NOTE_NAME_MAX)
+        return false;
+    for (; *at && !span_is(name, (*at)->name); at = &(*at)->next)
+        n++;
+    if (!*at && n >= REQ_NOTES_MAX)
+        return false;
+    value.n = value.n < NOTE_VALUE_MAX ? value.n : NOTE_VALUE_MAX;
+    if (!*at) {
+        *at = arena_alloc(&q->arena, sizeof **at);
+        (*at)->name = arena_copy(&q->arena, name.p, name.n);
+    } else if (span_eq((*at)->value, value)) {
+        return true; /* said again and again, it takes no memory */
+    }
+    (*at)->value = (struct span){arena_copy(&q->arena, value.p, value.n), value.n};
+    return true;
+}
+
+struct span req_noted(const struct req *q, const char *name)
+{
+    for (const struct req_note *n = q->notes; n; n = n->next)
+        if (strcmp(n->name, name) == 0)
+            return n->value;
+    return SPAN_LIT("");
 }
 
 bool req_has_body(const struct req *q)
@@ -94,6 +139,7 @@ void req_reply_error(struct req *q, int status, const char *code, struct span me
 {
     struct reply r;
     struct span text = json_text(&q->arena, message);
+    req_note(q, SPAN_LIT("code"), span_of(code));
     reply_init(&r, status);
     reply_header(&r, SPAN_LIT("Content-Type"), SPAN_LIT("application/json"));
     r.bytes = span_of(

@@ -18,6 +18,14 @@
 #define REQ_MAGIC 0x4E9E57A0U
 #define REQ_ID_SIZE 20
 #define REPLY_HEADERS_MAX 32
+#define REQ_NOTES_MAX 16
+
+/* Something the handler says about a request, for its line of the access log. */
+struct req_note {
+    struct req_note *next;
+    const char *name;
+    struct span value;
+};
 
 struct req {
     unsigned magic;
@@ -32,9 +40,13 @@ struct req {
     uint64_t began;        /* clock_now() */
     void *owner;           /* the handler's own */
 
-    /* for the access log, valid in end */
-    int status;
+    /* for the access log and the metrics; valid in end */
+    int status;       /* 499: the client left before there was a reply */
+    bool refused;     /* the head was at fault, and no handler knows of this */
+    uint64_t replied; /* clock_now() when the reply began to leave; 0: it did not */
     uint64_t bytes_in, bytes_out;
+    const char *app, *action; /* who answered, and what it was; static or in the arena */
+    struct req_note *notes;   /* in the order they were made */
 };
 
 /* What is to be sent. Filled by the handler, in the request's arena or longer-lived
@@ -78,6 +90,13 @@ struct http_handler {
 
 /* Whether the connection is TLS; then what is known of it. */
 bool req_tls(struct req *q, struct tls_facts *out);
+/* Notes a copy of the value, in place of an earlier one of that name. What is more than
+ * REQ_NOTES_MAX is left out, and a name that the access log has a field for itself; false
+ * then. Values longer than 1 KiB are cut. */
+bool req_note(struct req *q, struct span name, struct span value);
+/* The value of a note; empty without one. */
+struct span req_noted(const struct req *q, const char *name);
+
 /* Does a body come with the request (Content-Length above 0, or chunked)? */
 bool req_has_body(const struct req *q);
 /* The body, once; a second call returns NULL, as does a request without a body. Its first

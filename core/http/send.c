@@ -64,6 +64,7 @@ enum next step_reply(struct session *s)
     x->due = bound ? worker_now(s->server->worker) + bound : 0;
     conn_deadline(&s->conn, x->due);
     reply_plan(x);
+    x->req.replied = clock_now();
     struct span head = reply_head(x);
     x->head_n = head.n + x->out.sent;
     for (int i = 0; i < x->out.count; i++) /* a 100 Continue that is still on its way */

@@ -2,6 +2,8 @@
 #include "http/session.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
+#include "http/access.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 
 #define LINGER_NS NS_PER_S
 #define LINGER_MAX (4u << 20) /* bytes read and thrown away after the last reply */
+#define STATUS_LEFT 499       /* for the access log, as others write it */
 #define TURNS_MAX 16          /* pipelined requests in one run; others come in between */
 
 static void name_request(struct http_server *server, char id[REQ_ID_SIZE])
@@ -35,6 +38,10 @@ static struct exchange *exchange_open(struct session *s)
     q->owner = NULL;
     q->status = 0;
     q->bytes_in = q->bytes_out = 0;
+    q->refused = false;
+    q->replied = 0;
+    q->app = q->action = "none";
+    q->notes = NULL;
     x->session = s;
     x->reply.source = NULL;
     x->rc = 0;
@@ -62,9 +69,16 @@ static void give_buffer_back(struct session *s)
 
 void session_log(struct exchange *x, const char *what, int rc)
 {
-    LOG_FIELDS(LOG_WARN, what, {"request", span_of(x->req.id)},
-               {"peer", span_of(x->req.peer)}, {"fault", span_of(http_fault_name(rc))},
-               {"why", span_of(http_fault_text(rc))});
+    struct span upload = req_noted(&x->req, "upload");
+    const struct log_field fields[] = {
+        {"id", span_of(x->req.id)},
+        {"remote", span_of(x->req.peer)},
+        {"fault", span_of(http_fault_name(rc))},
+        {"why", span_of(http_fault_text(rc))},
+        {"upload", upload},
+    };
+    size_t n = sizeof fields / sizeof fields[0];
+    log_fields(LOG_WARN, what, fields, upload.n ? n : n - 1);
 }
 
 void session_patience(struct session *s)
@@ -103,8 +117,10 @@ enum next session_refuse(struct session *s, int rc)
 {
     struct exchange *x = s->x ? s->x : (s->x = exchange_open(s));
     name_request(s->server, x->req.id);
+    x->req.began = clock_now();
     session_log(x, "request refused", rc);
-    x->refused = true;
+    x->refused = x->req.refused = true;
+    metric_count(METRIC_requests_open, 1);
     x->req.head.minor = 1;
     x->req.head.n_headers = 0;
     x->req.head.method = SPAN_LIT("GET");
@@ -125,6 +141,7 @@ static enum next begin(struct session *s, size_t head_n)
     conn_deadline(&s->conn, 0);
     name_request(s->server, x->req.id);
     x->req.began = clock_now();
+    metric_count(METRIC_requests_open, 1);
     if (s->trusted)
         greet_name(s, &x->req);
     body_init(x);
@@ -183,7 +200,7 @@ static enum next step_handle(struct session *s)
     }
     if (!x->replied)
         return WAIT;
-    x->req.status = x->reply.status;
+    x->req.status = x->gone ? STATUS_LEFT : x->reply.status;
     s->step = x->gone ? STEP_END : STEP_REPLY;
     return NEXT;
 }
@@ -214,6 +231,8 @@ static enum next step_end(struct session *s)
     out_fini(x);
     source_close(x->reply.source);
     x->reply.source = NULL;
+    metric_count(METRIC_requests_open, -1);
+    access_end(&x->req, x->rc);
     if (!x->refused)
         x->handler->end(&x->req, x->rc, x->handler->arg);
     if (x->rc) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/gate.h"
-#include "base/clock.h"
 #include "lua/background.h"
 #include "lua/core.h"
 #include "lua/files.h"
@@ -10,7 +9,6 @@
 #include "lua/told.h"
 #include "store/store.h"
 
-#include <inttypes.h>
 #include <lauxlib.h>
 #include <luajit.h>
 #include <stdio.h>
@@ -98,6 +96,25 @@ static void read_listen(lua_State *L, struct gate_config *c)
     lua_pop(L, 1);
 }
 
+/* The place of a file that the option names, or NULL. */
+static char *place_of(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    const char *text = lua_tostring(L, -1);
+    char *place = text ? log_place(text) : NULL;
+    lua_pop(L, 1);
+    return place;
+}
+
+static void read_log(lua_State *L, struct log_config *c)
+{
+    c->level = (enum log_level)number_of(L, "log_level");
+    c->json = number_of(L, "log_json") != 0;
+    c->access = (enum log_access)number_of(L, "access");
+    c->file = place_of(L, "log_file");
+    c->access_file = place_of(L, "access_file");
+}
+
 /* The library has checked every value; here they only change their form. */
 static int read_config(lua_State *L)
 {
@@ -117,8 +134,7 @@ static int read_config(lua_State *L)
     c->script_memory = number_of(L, "script");
     c->buffer_memory = number_of(L, "buffers");
     c->cache_memory = number_of(L, "cache");
-    c->log_level = (enum log_level)number_of(L, "log_level");
-    c->log_json = number_of(L, "log_json") != 0;
+    read_log(L, &c->log);
     c->user = text_of(L, "user");
     return 0;
 }
@@ -162,6 +178,8 @@ void gate_config_fini(struct gate_config *c)
     free(c->user);
     free_list(c->routes, c->n_routes);
     free_list(c->stores, c->n_stores);
+    free(c->log.file);
+    free(c->log.access_file);
     for (size_t i = 0; i < c->n_held; i++)
         store_unref(c->held[i]);
     free(c->held);
@@ -226,25 +244,6 @@ static void gone(struct req *q, void *arg)
         task_cancel(v->task);
 }
 
-static void log_access(const struct req *q, int rc)
-{
-    char status[12], sent[24], received[24], ms[32];
-    uint64_t us = (clock_now() - q->began) / NS_PER_US;
-    snprintf(status, sizeof status, "%d", q->status);
-    snprintf(received, sizeof received, "%" PRIu64, q->bytes_in);
-    snprintf(sent, sizeof sent, "%" PRIu64, q->bytes_out);
-    snprintf(ms, sizeof ms, "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
-    const struct log_field fields[] = {
-        {"id", span_of(q->id)},           {"address", q->address},
-        {"method", q->head.method},       {"path", q->head.path},
-        {"status", span_of(status)},      {"in", span_of(received)},
-        {"out", span_of(sent)},           {"ms", span_of(ms)},
-        {"error", span_of(err_name(rc))},
-    };
-    size_t n = sizeof fields / sizeof fields[0];
-    log_fields(LOG_INFO, "request", fields, rc == 0 ? n - 1 : n);
-}
-
 /* Something has ended. */
 static void ease(void *arg)
 {
@@ -265,8 +264,7 @@ static void end(struct req *q, int rc, void *arg)
         task_free(v->task);
     list_remove(&v->link);
     g->busy--;
-    if (log_on(LOG_INFO))
-        log_access(q, rc);
+    (void)rc;
     vm_settle(g->vm, exhausted);
     ease(g);
 }

@@ -34,8 +34,7 @@ struct gate_config {
     size_t script_memory; /* bytes, of one VM */
     size_t buffer_memory; /* bytes, of all pipe buffers */
     size_t cache_memory;  /* bytes, of small contents that never change */
-    enum log_level log_level;
-    bool log_json;
+    struct log_config log;
     char *user; /* to become; NULL: nobody else */
     /* for `tidegate check`: one line each, "GET /v2/{name...}/tags/list" and
      * "fs:/srv/data" */

@@ -19,7 +19,7 @@ static struct span span_at(lua_State *L, int idx)
 }
 
 /* What the running task is called, as fields. Returns how many were added. */
-static size_t add_names(const struct vm *vm, struct log_field field[2])
+static size_t add_names(const struct vm *vm, struct log_field field[3])
 {
     const struct task *t = vm->running;
     size_t n = 0;
@@ -27,13 +27,15 @@ static size_t add_names(const struct vm *vm, struct log_field field[2])
         field[n++] = (struct log_field){"id", span_of(t->id)};
     if (t && t->job)
         field[n++] = (struct log_field){"job", span_of(t->job)};
+    if (t && t->upload)
+        field[n++] = (struct log_field){"upload", span_of(t->upload)};
     return n;
 }
 
 /* core.log(level, message, fields or nil) */
 static int l_log(lua_State *L)
 {
-    struct log_field fields[LOG_FIELDS_MAX + 2];
+    struct log_field fields[LOG_FIELDS_MAX + 3];
     enum log_level level;
     size_t n = 0;
     const char *message = luaL_checkstring(L, 2);
@@ -62,7 +64,7 @@ static int l_log(lua_State *L)
 /* Writes what was raised and where; the value is at index 1, `text` says it. */
 static void log_raised(lua_State *L, const char *text)
 {
-    struct log_field fields[4];
+    struct log_field fields[5];
     luaL_traceback(L, L, NULL, 1);
     fields[0] = (struct log_field){"error", span_of(text)};
     fields[1] = (struct log_field){"trace", span_at(L, -1)};

@@ -140,6 +140,44 @@ static int l_request_body(lua_State *L)
     return 1;
 }
 
+/* The value at idx as text for people; popped by the caller. */
+static struct span note_at(lua_State *L, int idx)
+{
+    struct span s = SPAN_LIT("");
+    if (lua_type(L, idx) == LUA_TBOOLEAN)
+        return lua_toboolean(L, idx) ? SPAN_LIT("true") : SPAN_LIT("false");
+    if (lua_type(L, idx) == LUA_TSTRING || lua_type(L, idx) == LUA_TNUMBER)
+        s.p = lua_tolstring(L, idx, &s.n);
+    return s;
+}
+
+/* core.note(request, name, value) → whether it was noted */
+static int l_note(lua_State *L)
+{
+    struct visit *v = visit_at(L);
+    struct span name, value = note_at(L, 3);
+    name.p = luaL_checklstring(L, 2, &name.n);
+    bool noted = req_note(v->req, name, value);
+    if (noted && span_is(name, "upload"))
+        v->hold.task->upload = req_noted(v->req, "upload").p;
+    lua_pushboolean(L, noted);
+    return 1;
+}
+
+/* core.about(request, application, action, user): for the metrics, and who it was */
+static int l_about(lua_State *L)
+{
+    struct req *q = visit_at(L)->req;
+    struct span app = note_at(L, 2), action = note_at(L, 3), user = note_at(L, 4);
+    if (app.n)
+        q->app = arena_copy(&q->arena, app.p, app.n);
+    if (action.n)
+        q->action = arena_copy(&q->arena, action.p, action.n);
+    if (user.n)
+        req_note(q, SPAN_LIT("user"), user);
+    return 0;
+}
+
 void l_request_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -149,6 +187,8 @@ void l_request_open(lua_State *L)
         {"request_facts", l_request_facts},
         {"request_body", l_request_body},
         {"request_tls", l_request_tls},
+        {"note", l_note},
+        {"about", l_about},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);

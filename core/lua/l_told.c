@@ -172,6 +172,7 @@ static int l_tell(lua_State *L)
     v->told = o;
     v->reply.source = &o->source;
     t->id = o->id;
+    t->upload = NULL;
     t->owner = o;
     t->ended = told_ended;
     background_hold(t->vm);

@@ -108,7 +108,7 @@ static struct task *task_get(struct vm *vm)
     t->magic = TASK_MAGIC;
     t->vm = vm;
     t->kind = NULL;
-    t->id = t->job = NULL;
+    t->id = t->job = t->upload = NULL;
     t->waiting = t->cancelled = t->timed_out = t->is_heir = t->over = false;
     t->readonly = mode_is(MODE_READONLY);
     t->stopped = NULL;
@@ -391,12 +391,14 @@ void task_log_death(struct task *t, int status)
     } else if (lua_type(t->L, -1) == LUA_TSTRING) {
         what = lua_tostring(t->L, -1);
     }
-    struct log_field fields[4] = {{"error", span_of(what)}};
+    struct log_field fields[5] = {{"error", span_of(what)}};
     size_t n = 1;
     if (t->id)
         fields[n++] = (struct log_field){"id", span_of(t->id)};
     if (t->job)
         fields[n++] = (struct log_field){"job", span_of(t->job)};
+    if (t->upload)
+        fields[n++] = (struct log_field){"upload", span_of(t->upload)};
     if (t->stopped)
         fields[n++] = (struct log_field){"trace", span_of(t->stopped)};
     log_fields(LOG_ERROR, t->job ? "job failed" : "request failed", fields, n);

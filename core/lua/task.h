@@ -70,11 +70,12 @@ struct task {
     void (*leave)(void *room, struct task *heir);
     uint64_t due; /* when the wait will have lasted too long */
     bool waiting, cancelled, timed_out, is_heir, over;
-    bool readonly;        /* it began when the gateway was: it may not change a store */
-    char *stopped;        /* where its code was when the watchdog stopped it; or NULL */
-    int status;           /* once over */
-    unsigned streak;      /* operations over at once since the last resume */
-    const char *id, *job; /* for its lines of the log; borrowed, NULL: none */
+    bool readonly;   /* it began when the gateway was: it may not change a store */
+    char *stopped;   /* where its code was when the watchdog stopped it; or NULL */
+    int status;      /* once over */
+    unsigned streak; /* operations over at once since the last resume */
+    /* for its lines of the log; borrowed, NULL: none */
+    const char *id, *job, *upload;
 };
 
 /* Starts a coroutine: push(L, arg) pushes a function and its arguments on the main state

@@ -65,6 +65,7 @@ static void look_at(struct watch *w)
                 "Lua has kept a thread for %.1f s and cannot be stopped: ending the "
                 "process",
                 (double)worked / 1e9);
+        log_flush(1000);
         abort();
     }
     atomic_store(&w->condemned, count);

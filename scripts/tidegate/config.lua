@@ -30,10 +30,14 @@ local CONFIG = {
   log = { fields = {
     level = { "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
     format = { "string", default = "text", one_of = { "text", "json" } },
+    file = "string",
+    access = { "any", default = "-" },
+    access_format = { "string", one_of = { "json", "combined" } },
   } },
 }
 
 local LEVEL = { debug = 0, info = 1, warn = 2, error = 3 }
+local ACCESS = { off = 0, log = 1, json = 2, combined = 3 }
 
 local closed
 
@@ -49,7 +53,33 @@ local function divide(o)
     cache = math.floor(all / 8) }
 end
 
+-- What is written of requests, as C counts it, and where if that is a file of its own.
+local function access_of(log)
+  local to = log.access
+  if to == false then
+    return ACCESS.off
+  elseif to == "-" then
+    return ACCESS.log
+  end
+  return ACCESS[log.access_format or "json"], to
+end
+
+local function check_log(log)
+  for _, name in ipairs { "file", "access" } do
+    local path = log[name]
+    if path == "" or type(path) == "string" and path:find "%z" then
+      error(("gate.config: 'log.%s' must be a path"):format(name), 3)
+    end
+  end
+  if log.access ~= false and type(log.access) ~= "string" then
+    error("gate.config: 'log.access' must be \"-\" (the log), a path, or false", 3)
+  elseif log.access_format and (not log.access or log.access == "-") then
+    error("gate.config: 'log.access_format' goes with a path in 'log.access' alone", 3)
+  end
+end
+
 local function declare(o)
+  local access, access_file = access_of(o.log)
   local limits, share = o.limits, divide(o)
   core.declare("config", {
     listen = o.listen, user = o.user, workers = o.workers, io_threads = o.io_threads,
@@ -58,6 +88,7 @@ local function declare(o)
     script = limits.script or share.script, buffers = limits.buffers or share.buffers,
     cache = limits.cache or share.cache,
     log_level = LEVEL[o.log.level], log_json = o.log.format == "json" and 1 or 0,
+    log_file = o.log.file, access = access, access_file = access_file,
   })
 end
 
@@ -72,6 +103,7 @@ function M.config(options)
     error("gate.config: must be the first call, and made once", 2)
   end
   o.listen = listen.read(o.listen, 3)
+  check_log(o.log)
   closed = true
   declare(o)
 end

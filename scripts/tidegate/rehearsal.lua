@@ -68,7 +68,7 @@ function M.request(o)
     type = headers["content-type"] and query.type(headers["content-type"]),
     length = o.length, body = o.body, id = ("rehearsal-%d"):format(made),
     address = address, peer = peer, scheme = o.tls and "https" or "http", tls = o.tls,
-    user = o.user, json = request.read_json }
+    user = o.user, json = request.read_json, note = request.note }
   return setmetatable(q, Request)
 end
 

@@ -84,6 +84,25 @@ function M.read_json(self, schema, options)
   return value
 end
 
+-- q:note: what the access log says of the request besides its own fields. Does not wait. In a
+-- rehearsal, which has no box, nothing is written.
+function M.note(self, fields)
+  if type(fields) ~= "table" then
+    error("q:note: a table of fields is expected", 2)
+  end
+  for name, value in pairs(fields) do
+    if type(name) ~= "string" or not name:find "^[a-z][a-z0-9_]*$" or #name > 32 then
+      error("q:note: names of fields are of a-z, 0-9 and _, 32 at most", 2)
+    end
+    if type(value) == "table" or type(value) == "function" then
+      error(("q:note: '%s' must be a string, a number or a boolean"):format(name), 2)
+    end
+    if self.box then
+      core.note(self.box, name, value)
+    end
+  end
+end
+
 local Meta = {
   __index = function(q, name)
     local fetch = LAZY[name]
@@ -96,7 +115,8 @@ local Meta = {
 }
 
 function M.new(box, method, path)
-  return setmetatable({ box = box, method = method, path = path, json = M.read_json }, Meta)
+  return setmetatable({ box = box, method = method, path = path, json = M.read_json,
+    note = M.note }, Meta)
 end
 
 return M

@@ -104,6 +104,7 @@ end
 
 -- The application's own answer to an error, or the usual one.
 local function excuse(app, q, e, send)
+  q:note { code = e.code }
   local r = (app and app.on_error or default_error)(q, e)
   if not reply.is(r) then
     error("on_error must return a reply, it returned " .. type(r), 0)
@@ -137,6 +138,7 @@ end
 local function answer(q, send)
   local path = q.path
   local app, n = app_for(q, path)
+  q.prefix = app and app.prefix
   local ok, kept = xpcall(run, core.mistake, app, q, app and sub(path, n + 1), send)
   if ok then
     return kept
@@ -162,9 +164,25 @@ end
 
 M.answer = answer
 
+local function text(value)
+  return type(value) == "string" and value or nil
+end
+
+-- Tells C what was served to whom, for the access log and the metrics. A method is what a client
+-- likes to write, unless it has led to a handler.
+local function tell(q)
+  local user = rawget(q, "user")
+  core.about(q.box, q.prefix == "" and "/" or q.prefix,
+    text(rawget(q, "action")) or rawget(q, "params") and q.method:lower(),
+    type(user) == "table" and text(rawget(user, "name")) or nil)
+end
+
 local function dispatch(box)
   local method, path = core.request_line(box)
-  return answer(request.new(box, method, path), reply.send)
+  local q = request.new(box, method, path)
+  local kept = answer(q, reply.send)
+  tell(q)
+  return kept
 end
 
 -- Which application and which route a request meets: the application, its handler, the values

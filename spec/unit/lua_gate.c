@@ -236,8 +236,8 @@ TEST("lua gate: looking at a script tells its configuration")
     EXPECT_EQ(c.limits.idle, 120 * S);
     EXPECT_EQ(c.limits.head, 10 * S);
     EXPECT_EQ(c.script_memory, 128 << 20);
-    EXPECT_EQ(c.log_level, LOG_ERROR);
-    EXPECT(!c.log_json);
+    EXPECT_EQ(c.log.level, LOG_ERROR);
+    EXPECT(!c.log.json);
     EXPECT_EQ(c.n_routes, 2);
     EXPECT_STR(c.routes[0], "GET /notes/{name}");
     EXPECT_EQ(c.n_stores, 1);

@@ -84,6 +84,7 @@ function M.enter(reg, q, action)
     gate.fail(400, "NAME_INVALID", "no name of a repository", { name = repo })
   end
   q.repo = repo
+  q:note { action = action, repository = repo, tag = q.tag }
   M.ask(reg, q, action)
   return repo
 end

@@ -19,6 +19,7 @@ local function find(reg, q)
   if not names.digest(digest) then
     gate.fail(400, "DIGEST_INVALID", "no digest of a blob", { digest = digest })
   end
+  q:note { digest = digest }
   local target = links.follow(reg, reg.layout.layer, q.repo, digest)
   if not target then
     gate.fail(404, "BLOB_UNKNOWN", "no such blob in this repository", { digest = digest })

@@ -48,9 +48,10 @@ return function(challenge)
   return function(q, e)
     if q.asks and e.name ~= "INTERNAL" then e = mistake(q, e) end
     local code = code_of(e)
+    q:note { code = code }
     log_of(e.status)("refused", {
       status = e.status, code = code, why = e.message,
-      repo = q.repo, upload = q.upload,
+      repo = q.repo,
     })
     local headers = { ["WWW-Authenticate"] = e.status == 401 and challenge or nil }
     local entry = { code = code, message = e.message, detail = e.detail }

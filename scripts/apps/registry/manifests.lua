@@ -76,6 +76,7 @@ local function get(reg, q)
   local media_type = target and type_of(reg, target)
   local content = media_type and reg.store:open(reg.layout.blob(target), FOREVER)
   if not content then unknown(q) end
+  q:note { digest = digest }
   content.etag = digest
   return reply(200, content, {
     ["Content-Type"] = media_type,
@@ -193,6 +194,7 @@ local function put(reg, q)
   for _, tag in ipairs(wanted) do immutable.check(reg, q, repo, tag, target) end
   local by_digest = digest ~= nil
   digest = digest or target
+  q:note { digest = digest }
   local missing = check_references(reg, repo, doc)
   if #missing > 0 then return lacking(q, missing) end
   local subject = referrers.subject(doc)

@@ -33,7 +33,7 @@ end
 
 local function find(reg, q)
   local id = q.params.id
-  q.upload = id
+  q:note { upload = id }
   local s = sessions.load(reg, q.repo, id, q.user.name)
   if s then return s end
   sessions.unknown(id)
@@ -43,14 +43,18 @@ end
 local function wanted(q)
   local digest = q.query.digest
   local algorithm = digest and names.digest(digest)
-  if algorithm then return digest, algorithm end
+  if algorithm then
+    q:note { digest = digest }
+    return digest, algorithm
+  end
   gate.fail(400, "DIGEST_INVALID", "a digest is needed", { digest = digest })
 end
 
 -- 416, with what the client needs to find its place again; 404 if the session is gone by now.
-local function out_of_place(reg, s)
+local function out_of_place(reg, q, s)
   local fresh = sessions.load(reg, s.repo, s.id, s.user) or sessions.unknown(s.id)
-  gate.log.info("refused", { upload = s.id, status = 416, size = fresh.size })
+  q:note { code = "RANGE_INVALID" }
+  gate.log.info("refused", { status = 416, size = fresh.size })
   local entry = { code = "RANGE_INVALID", message = "the upload goes on at another byte",
     detail = { size = fresh.size } }
   return reply(416, { errors = { entry } }, session_headers(reg, fresh))
@@ -84,7 +88,7 @@ end
 -- one asked for; he is waited for. Otherwise it hears where the upload stands, or that it is gone.
 -- nil when nobody was there: the session is an empty one. That shows only after some looks, since
 -- one that is being removed loses its bytes and states before its name.
-local function overtaken(reg, s, digest)
+local function overtaken(reg, q, s, digest)
   for look = 1, ENDING_LOOKS do
     local fresh = sessions.load(reg, s.repo, s.id, s.user)
     if blobs.has(reg, s.repo, digest) then return created(reg, s.repo, digest) end
@@ -94,7 +98,7 @@ local function overtaken(reg, s, digest)
     if fresh.size ~= s.size and not is_ending then break end
     gate.sleep(ENDING_WAIT)
   end
-  return out_of_place(reg, s)
+  return out_of_place(reg, q, s)
 end
 
 -- Appends the request's body. Returns what `into` gave, or nil when somebody else has appended
@@ -103,7 +107,7 @@ local function append(reg, q, s, announced)
   local got, e = gate.try(sessions.append, reg, s, q.body, announced)
   if not got then
     if is_overtaken(e) then return nil end
-    gate.log.info("upload broke off", { upload = s.id, why = e.name, stored = e.stored })
+    gate.log.info("upload broke off", { why = e.name, stored = e.stored })
     error(e, 0)
   end
   if announced and got.size ~= announced then
@@ -166,6 +170,7 @@ local function mount(reg, q)
   if from then from = reg.space.inner(from) else from = blobs.owner(reg, digest) end
   if not from or not names.is_repo(from) then return false end
   q.from = from
+  q:note { digest = digest, from = from }
   if not access.may(reg, q, "pull", from) then return false end
   local ok, rule = access.may(reg, q, "mount", q.repo)
   local target = ok and blobs.has(reg, from, digest)
@@ -187,7 +192,8 @@ local function post(reg, q)
   end
   local id = sessions.start(reg, q.repo, q.user.name, algorithm)
   local s = { repo = q.repo, id = id, size = 0 }
-  gate.log.debug("upload begun", { upload = s.id, repo = s.repo })
+  q:note { upload = s.id }
+  gate.log.debug("upload begun", { repo = s.repo })
   return reply(202, nil, session_headers(reg, s))
 end
 
@@ -196,7 +202,7 @@ local function patch(reg, q)
   local s = find(reg, q)
   local fits, announced = check_range(q, s)
   if not fits or (q.body and not append(reg, q, s, announced)) then
-    return out_of_place(reg, s)
+    return out_of_place(reg, q, s)
   end
   return reply(202, nil, session_headers(reg, s))
 end
@@ -224,9 +230,9 @@ local function put(reg, q)
   local s = find(reg, q)
   local digest, algorithm = wanted(q)
   local fits, announced = check_range(q, s)
-  if not fits then return out_of_place(reg, s) end
+  if not fits then return out_of_place(reg, q, s) end
   if s.size == 0 and not q.body and digest ~= algorithm .. ":" .. gate.hash(algorithm, "") then
-    local answer = overtaken(reg, s, digest)
+    local answer = overtaken(reg, q, s, digest)
     if answer then return answer end
   end
   local size
@@ -235,13 +241,13 @@ local function put(reg, q)
     if size then sessions.remove(reg, s) end
   else
     size = finish(reg, q, s, announced, digest, algorithm)
-    if size == nil then return overtaken(reg, s, digest) end
+    if size == nil then return overtaken(reg, q, s, digest) end
   end
   if not size then
     sessions.remove(reg, s)
     mismatch(digest)
   end
-  gate.log.info("blob pushed", { upload = s.id, repo = s.repo, digest = digest })
+  gate.log.info("blob pushed", { repo = s.repo, digest = digest })
   reg.emit(q, "blob.pushed", { digest = digest, size = size })
   return created(reg, s.repo, digest)
 end
@@ -255,7 +261,7 @@ local function cancel(reg, q)
   access.enter(reg, q, "push")
   local s = find(reg, q)
   sessions.remove(reg, s)
-  gate.log.info("upload cancelled", { upload = s.id, repo = s.repo, size = s.size })
+  gate.log.info("upload cancelled", { repo = s.repo, size = s.size })
   return reply(204)
 end
 
