@@ -20,7 +20,7 @@ void front_options_fini(struct front_options *o)
     free(tls);
     free(o->trust);
     free(o->address);
-    *o = (struct front_options){NULL};
+    *o = (struct front_options){.address = NULL};
 }
 
 int front_new(const struct front_options *o, struct tickets *tickets, struct front **out,
