@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/log.h"
 #include "bend.h"
+#include "history.h"
 #include "lua/gate.h"
 #include "serve.h"
 #include "store/kinds.h"
@@ -91,6 +92,14 @@ static int run_log(char **arguments)
     return USAGE;
 }
 
+static int run_history(char **arguments)
+{
+    bool json = arguments[2] && strcmp(arguments[2], "--json") == 0;
+    if (arguments[2] && !json)
+        return USAGE;
+    return history(arguments[0], arguments[1], json);
+}
+
 static int run_version(char **arguments)
 {
     (void)arguments;
@@ -122,6 +131,8 @@ static const struct command commands[] = {
      run_readonly},
     {"drain", "[--delay S] [--wait]", "say that it is not ready, then end it politely", 0,
      3, run_drain},
+    {"history", "SCRIPT REPO[:TAG] [--json]", "print who changed it, from the audit log",
+     2, 3, run_history},
     {"log", "reopen | level LEVEL", "open its log files anew, or set what is logged", 1,
      2, run_log},
     {"version", "", "print the versions of the program and its libraries", 0, 0,

@@ -96,6 +96,7 @@ void tenure_enter(struct tenure *t)
     const struct gate_config *config = &t->generation->config;
     struct list *last = c->tenures.prev;
     list_append(&c->tenures, &t->link);
+    gate_number(t->gate, t->generation->number);
     http_server_use(c->http, &config->limits, gate_handler(t->gate));
     if (last != &c->tenures) {
         struct tenure *before = CONTAINER(last, struct tenure, link);

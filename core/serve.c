@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mode.h"
 #include "http/client.h"
+#include "meters.h"
 #include "notify.h"
 #include "privileges.h"
 #include "serving.h"
@@ -368,6 +369,7 @@ static int start(struct serving *s)
         goto out;
     s->notify = notify_new();
     raise_descriptor_limit();
+    meters_start();
     bufpool_start(config.buffer_memory, IDLE_BUFFERS);
     cache_start(config.cache_memory);
     rc = pool_start(config.io_threads);

@@ -61,6 +61,9 @@ gate.config { listen = gate.env "TIDEGATE_LISTEN" }
 local mem = gate.store.mem { name = "docs" }
 local app = gate.app { prefix = "/all" }
 local shared = gate.shared "docs"
+local counter, gauge = gate.counter "docs_total", gate.gauge "docs"
+local histogram = gate.histogram "docs_seconds"
+local audit = gate.audit "docs.jsonl"
 local found = {}
 local job
 gate.every("10ms", "docs", { on = "worker" }, function(j) job = j end)
@@ -95,6 +98,10 @@ app:put("/{x}", function(q)
     space = gate.space { store = mem, key = function(p) return p.name end },
     shared = shared,
     task = gate.spawn(gate.now),
+    counter = counter,
+    gauge = gauge,
+    histogram = histogram,
+    audit = audit,
   }
   while not job do gate.sleep "1ms" end
   objects.job = job

@@ -81,6 +81,8 @@ static void put_fields(struct line *l, const struct req *q, int rc, uint64_t ns)
     if (q->replied > q->began)
         line_ms(l, "first_ms", q->replied - q->began);
     line_text(l, "listener", span_of(q->listener));
+    if (q->tls)
+        line_text(l, "tls", span_of(q->tls));
     if (agent.n)
         line_text(l, "agent", agent);
     for (const struct req_note *n = q->notes; n; n = n->next)

@@ -8,6 +8,7 @@
  * Plain bodies are received straight into the puller's buffer. Of chunked ones only the
  * framing and what arrived with it passes through the read buffer, behind the head.
  */
+#include "base/metrics.h"
 #include "http/session.h"
 
 #include <errno.h>
@@ -219,6 +220,7 @@ static void body_close(struct source *source)
     struct body *b = CONTAINER(source, struct body, source);
     assert(!b->pulling);
     b->open = false;
+    metric_count(METRIC_bodies_open, -1);
 }
 
 static const struct source_ops body_ops = {
@@ -245,6 +247,7 @@ struct source *body_open(struct exchange *x)
     if (b->taken || !req_has_body(&x->req))
         return NULL;
     b->taken = b->open = true;
+    metric_count(METRIC_bodies_open, 1);
     source_init(&b->source, &body_ops, h->chunked ? SIZE_UNKNOWN : h->length);
     return &b->source;
 }

@@ -45,6 +45,7 @@ struct req {
     bool refused;     /* the head was at fault, and no handler knows of this */
     uint64_t replied; /* clock_now() when the reply began to leave; 0: it did not */
     uint64_t bytes_in, bytes_out;
+    const char *tls;          /* "TLSv1.3"; NULL: none. Static */
     const char *app, *action; /* who answered, and what it was; static or in the arena */
     struct req_note *notes;   /* in the order they were made */
 };

@@ -40,6 +40,7 @@ static struct exchange *exchange_open(struct session *s)
     q->bytes_in = q->bytes_out = 0;
     q->refused = false;
     q->replied = 0;
+    q->tls = s->conn.tls ? tls_version(&s->conn) : NULL;
     q->app = q->action = "none";
     q->notes = NULL;
     x->session = s;
@@ -288,6 +289,7 @@ static void session_close(struct session *s)
         exchange_close(s);
     give_buffer_back(s);
     server_forget(s);
+    metric_count(METRIC_connections_open, -1);
     front_unref(s->front);
     free(s->shown);
     POISON(s);
@@ -342,6 +344,8 @@ struct session *session_open(struct http_server *server, int fd, const char *pee
     s->front = front_ref(front);
     s->call.fn = on_call;
     list_init(&s->link);
+    metric_count(METRIC_connections_total, 1);
+    metric_count(METRIC_connections_open, 1);
     greet_init(s);
     bool greet = front->tls || !s->introduced;
     uint64_t wait = greet ? server->limits.head : server->limits.idle;

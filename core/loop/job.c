@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define THREADS_MAX 64
@@ -21,20 +22,23 @@ struct lane {
     struct list ready; /* in pool.ready */
     struct call *head, **tail;
     unsigned limit, running;
+    size_t queued;
+    struct list link; /* among all */
     char name[16];
 };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct list ready;
+    struct list ready, lanes;
     bool stopping;
     unsigned threads;
     pthread_t ids[THREADS_MAX];
     struct lane *cpu, *slow;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
           .wake = PTHREAD_COND_INITIALIZER,
-          .ready = {&pool.ready, &pool.ready}};
+          .ready = {&pool.ready, &pool.ready},
+          .lanes = {&pool.lanes, &pool.lanes}};
 
 /* Puts l in the ready list if it belongs there and is not there yet. Under the lock. */
 static bool lane_offer(struct lane *l)
@@ -61,6 +65,7 @@ static struct job *next_job(void)
     if (!l->head)
         l->tail = &l->head;
     l->running++;
+    l->queued--;
     lane_offer(l);
     return j;
 }
@@ -145,6 +150,10 @@ struct lane *lane_new(const char *name, unsigned limit)
     l->limit = limit;
     l->tail = &l->head;
     list_init(&l->ready);
+    list_init(&l->link);
+    pthread_mutex_lock(&pool.lock);
+    list_append(&pool.lanes, &l->link);
+    pthread_mutex_unlock(&pool.lock);
     return l;
 }
 
@@ -153,7 +162,42 @@ void lane_free(struct lane *l)
     if (!l)
         return;
     assert(!l->head && !l->running);
+    pthread_mutex_lock(&pool.lock);
+    list_remove(&l->link);
+    pthread_mutex_unlock(&pool.lock);
     free(l);
+}
+
+/* Under the lock. NULL: there is no room for one more. */
+static struct lane_state *state_of(const struct lane *l, struct lane_state *out, size_t n,
+                                   size_t max)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(out[i].name, l->name) == 0)
+            return &out[i];
+    if (n == max)
+        return NULL;
+    out[n] = (struct lane_state){.lanes = 0};
+    memcpy(out[n].name, l->name, sizeof l->name);
+    return &out[n];
+}
+
+size_t lanes_look(struct lane_state *out, size_t max)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&pool.lock);
+    for (struct list *at = pool.lanes.next; at != &pool.lanes; at = at->next) {
+        const struct lane *l = CONTAINER(at, struct lane, link);
+        struct lane_state *s = state_of(l, out, n, max);
+        if (!s)
+            break;
+        n += s == &out[n];
+        s->lanes++;
+        s->queued += l->queued;
+        s->running += l->running;
+    }
+    pthread_mutex_unlock(&pool.lock);
+    return n;
 }
 
 struct lane *lane_cpu(void)
@@ -188,6 +232,7 @@ void job_submit(struct lane *l, struct job *j)
     pthread_mutex_lock(&pool.lock);
     *l->tail = &j->call;
     l->tail = &j->call.next;
+    l->queued++;
     bool runnable = lane_offer(l);
     pthread_mutex_unlock(&pool.lock);
     if (runnable)

@@ -42,6 +42,14 @@ struct lane *lane_slow(void);
 /* How many of its jobs may run at once. */
 unsigned lane_width(const struct lane *l);
 
+/* For those who look: all lanes, those of one name added up. Returns how many there are,
+ * at most `max`. Any thread. */
+struct lane_state {
+    char name[16];
+    size_t lanes, queued, running;
+};
+size_t lanes_look(struct lane_state *out, size_t max);
+
 /* Borrows j until done has begun (until work has ended, if done is NULL). Submits from
  * the current worker's thread, or from any thread when done is NULL. Never waits. */
 void job_submit(struct lane *l, struct job *j);

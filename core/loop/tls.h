@@ -62,6 +62,8 @@ struct tls_facts {
 };
 /* On a connection whose handshake is done. */
 void tls_facts(const struct conn *c, struct arena *a, struct tls_facts *out);
+/* "TLSv1.3"; static. */
+const char *tls_version(const struct conn *c);
 /* Why the handshake failed, for the log; static, or valid until the next call of
  * OpenSSL. */
 const char *tls_failure(const struct conn *c);

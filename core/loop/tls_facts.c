@@ -57,6 +57,11 @@ static void read_client(X509 *cert, struct arena *a, struct tls_facts *out)
     BIO_free(scratch);
 }
 
+const char *tls_version(const struct conn *c)
+{
+    return SSL_get_version(tls_object(c));
+}
+
 void tls_facts(const struct conn *c, struct arena *a, struct tls_facts *out)
 {
     SSL *ssl = tls_object(c);

@@ -27,6 +27,8 @@ int core_open(lua_State *L)
     l_data_open(L);
     l_password_open(L);
     l_log_open(L);
+    l_metrics_open(L);
+    l_audit_open(L);
     l_mode_open(L);
     l_files_open(L);
     l_shared_open(L);

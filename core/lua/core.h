@@ -16,11 +16,13 @@ int core_open(lua_State *L);
 void l_pattern_open(lua_State *L);
 
 /* Each adds its functions to the table on top of the stack. */
+void l_audit_open(lua_State *L);
 void l_chunks_open(lua_State *L);
 void l_command_open(lua_State *L);
 void l_data_open(lua_State *L);
 void l_http_open(lua_State *L);
 void l_json_open(lua_State *L);
+void l_metrics_open(lua_State *L);
 void l_log_open(lua_State *L);
 void l_mode_open(lua_State *L);
 void l_password_open(lua_State *L);

@@ -135,6 +135,9 @@ static int read_config(lua_State *L)
     c->buffer_memory = number_of(L, "buffers");
     c->cache_memory = number_of(L, "cache");
     read_log(L, &c->log);
+    lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.audits");
+    c->audits = list_at(L, lua_gettop(L), &c->n_audits);
+    lua_pop(L, 1);
     c->user = text_of(L, "user");
     return 0;
 }
@@ -178,6 +181,7 @@ void gate_config_fini(struct gate_config *c)
     free(c->user);
     free_list(c->routes, c->n_routes);
     free_list(c->stores, c->n_stores);
+    free_list(c->audits, c->n_audits);
     free(c->log.file);
     free(c->log.access_file);
     for (size_t i = 0; i < c->n_held; i++)
@@ -266,6 +270,7 @@ static void end(struct req *q, int rc, void *arg)
     g->busy--;
     (void)rc;
     vm_settle(g->vm, exhausted);
+    vm_meter(g->vm);
     ease(g);
 }
 
@@ -307,6 +312,7 @@ int gate_load(const char *script, size_t memory, struct worker *w, struct gate *
     if (vm_run_file(g->vm, script, why) != 0 ||
         vm_protect(g->vm, keep_dispatch, g, why) != 0)
         goto fail;
+    vm_meter(g->vm);
     g->vm->eased = ease;
     g->vm->eased_arg = g;
     *out = g;
@@ -331,6 +337,12 @@ size_t gate_busy(const struct gate *g)
 size_t gate_requests(const struct gate *g)
 {
     return g->busy;
+}
+
+void gate_number(struct gate *g, unsigned generation)
+{
+    CHECK(g, GATE_MAGIC);
+    g->vm->generation = generation;
 }
 
 void gate_start(struct gate *g)

@@ -35,6 +35,8 @@ struct gate_config {
     size_t buffer_memory; /* bytes, of all pipe buffers */
     size_t cache_memory;  /* bytes, of small contents that never change */
     struct log_config log;
+    char **audits; /* paths of audit logs */
+    size_t n_audits;
     char *user; /* to become; NULL: nobody else */
     /* for `tidegate check`: one line each, "GET /v2/{name...}/tags/list" and
      * "fs:/srv/data" */
@@ -62,6 +64,8 @@ int gate_load(const char *script, size_t memory, struct worker *w, struct gate *
               char **why);
 /* The handler to give to http_server_new; valid while the gate lives. */
 const struct http_handler *gate_handler(struct gate *g);
+/* Which generation of the script it is, before its first request. */
+void gate_number(struct gate *g, unsigned generation);
 /* Its timers and jobs begin. Once, on its worker, when the stores are ready. */
 void gate_start(struct gate *g);
 /* How many requests and other tasks run in it. */

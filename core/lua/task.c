@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/task.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/mode.h"
 #include "http/parse.h"
 #include "loop/worker.h"
@@ -54,6 +55,9 @@ static void finish(struct task *t, int status)
 {
     t->over = true;
     t->status = status;
+    metric_count(METRIC_tasks, -1);
+    if (t->stopped)
+        metric_count(METRIC_watchdog_stops_total, 1);
     drop_wait(t);
     hold_release_all(t);
     t->ended(t, status);
@@ -243,6 +247,7 @@ int task_start(struct vm *vm, int (*push)(lua_State *L, struct task *t),
         return E_NO_SPACE;
     }
     *out = t;
+    metric_count(METRIC_tasks, 1);
     resume(t, s.n - 1);
     return 0;
 }

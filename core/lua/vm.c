@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/vm.h"
+#include "base/metrics.h"
 #include "lua/files.h"
 #include "lua/loader.h"
 #include "lua/sandbox.h"
@@ -82,6 +83,7 @@ void vm_free(struct vm *vm)
     timer_fini(&vm->patience);
     if (vm->L)
         lua_close(vm->L);
+    metric_count(METRIC_script_memory_bytes, -(double)vm->told);
     alloc_fini(&vm->heap);
     for (size_t i = 0; i < vm->n_stores; i++)
         store_unref(vm->stores[i]);
@@ -145,6 +147,14 @@ int vm_protect(struct vm *vm, lua_CFunction f, void *arg, char **why)
         return 0;
     take_message(vm->L, why);
     return E_INVALID;
+}
+
+void vm_meter(struct vm *vm)
+{
+    size_t used = vm->heap.used;
+    if (used != vm->told)
+        metric_count(METRIC_script_memory_bytes, (double)used - (double)vm->told);
+    vm->told = used;
 }
 
 struct run {

@@ -32,12 +32,14 @@ struct vm {
     lua_State *L;
     struct alloc heap;
     size_t kept; /* bytes in use after the last forced collection */
+    size_t told; /* to the metrics */
 
     struct worker *worker; /* NULL in a trial */
     struct task *running;  /* whose coroutine runs now */
     const char *stack;     /* C's, where this slice began */
     bool loading;          /* the script runs for the first time */
     const char *pure;      /* name of the pure function that runs, or NULL */
+    unsigned generation;   /* of the script; 0 while it loads */
     const char *module;    /* what `require` loads now, or NULL */
     struct watch watch;    /* its limit is that of loading until somebody changes it */
     char *folder;          /* of the script; NULL without one */
@@ -98,6 +100,9 @@ void vm_where(lua_State *L);
 /* Keeps p while calls that may raise are made: it is freed by the next vm_hold, at the
  * latest with the VM. vm_hold(vm, NULL, NULL) frees it now. */
 void vm_hold(struct vm *vm, void *p, void (*release)(void *));
+
+/* Tells the metrics what memory it has. On its thread. */
+void vm_meter(struct vm *vm);
 
 /* Between tasks: collects when the cap is near, or at once if a script met it. */
 void vm_settle(struct vm *vm, bool exhausted);

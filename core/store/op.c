@@ -3,11 +3,13 @@
  * The life of an operation: what it may ask is checked here, once for all kinds, and its
  * end always comes by the run queue.
  */
+#include "base/metrics.h"
 #include "store/cache.h"
 #include "store/key.h"
 #include "store/store.h"
 #include "stream/memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +161,7 @@ static bool open_kept(struct op *op)
 {
     struct content *c = cache_get(op->store, op->key);
     op->removals = cache_removals();
+    metric_count(c ? METRIC_cache_hits_total : METRIC_cache_misses_total, 1);
     if (!c)
         return false;
     content_describe(c, &op->object);
@@ -179,6 +182,30 @@ static void forget_removed(const struct op *op)
         cache_forget(op->store, op->key, false);
     else if (op->verb == OP_remove_prefix)
         cache_forget(op->store, op->key, true);
+}
+
+static struct metric_family *operations;
+
+static void make_family(void)
+{
+    static const struct metric_spec spec = {
+        .name = "tidegate_store_operations_total",
+        .help = "Operations of stores that are over, by kind of store and result.",
+        .kind = METRIC_COUNTER,
+        .labels = {"kind", "operation", "result"},
+        .n_labels = 3,
+        .most = 1000,
+    };
+    metrics_family(&spec, &operations);
+}
+
+static void count(const struct op *op)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_family);
+    struct span values[] = {span_of(op->store->kind->name), span_of(verb_names[op->verb]),
+                            op->rc ? span_of(err_name(op->rc)) : SPAN_LIT("ok")};
+    metric_add(metrics_get(operations, values), 1);
 }
 
 bool op_try(struct op *op)
@@ -207,6 +234,8 @@ bool op_try(struct op *op)
     op->starting = false;
     if (op->settled && op->rc != E_INVALID)
         forget_removed(op);
+    if (op->settled)
+        count(op);
     return op->settled;
 }
 
@@ -241,6 +270,8 @@ static void run_done(struct call *call)
     op->running = false;
     if (op->rc != E_INVALID)
         forget_removed(op);
+    if (!op->settled)
+        count(op);
     op->done(op);
 }
 

@@ -6,6 +6,8 @@
  */
 #include "stream/pipe.h"
 
+#include "base/metrics.h"
+
 #include "base/clock.h"
 
 #include <string.h>
@@ -293,6 +295,8 @@ static void step(struct call *c)
         return;
     }
     timer_fini(&p->admission);
+    metric_count(METRIC_pipes_open, -1);
+    metric_count(p->rc ? METRIC_pipes_failed_total : METRIC_pipes_finished_total, 1);
     if (p->lanes[0].sink)
         p->stored = p->lanes[0].sink->moved;
     if (p->spliced)
@@ -353,6 +357,7 @@ static void try_splice(struct pipe *p)
 void pipe_start(struct pipe *p)
 {
     CHECK(p, PIPE_MAGIC);
+    metric_count(METRIC_pipes_open, 1);
     if (p->source->size != SIZE_UNKNOWN && p->source->size > p->limit)
         fail(p, E_TOO_LARGE);
     if (p->rc == 0)

@@ -2,6 +2,7 @@
 --
 -- `require "tidegate"`: the public API, documented in docs/lua.md.
 local app = require "tidegate.app"
+local audit = require "tidegate.audit"
 local closed = require "tidegate.closed"
 local config = require "tidegate.config"
 local core = require "tidegate.core"
@@ -12,6 +13,8 @@ local file = require "tidegate.file"
 local http = require "tidegate.http"
 local json = require "tidegate.json"
 local password = require "tidegate.password"
+local metrics = require "tidegate.metrics"
+local ready = require "tidegate.ready"
 local reply = require "tidegate.reply"
 local serve = require "tidegate.serve"
 local shared = require "tidegate.shared"
@@ -27,6 +30,12 @@ local gate = {
   serve = serve.serve,
   app = app.new,
   health = app.health,
+  audit = audit.new,
+  metrics = metrics.app,
+  ready = ready.app,
+  counter = metrics.counter,
+  gauge = metrics.gauge,
+  histogram = metrics.histogram,
   space = space.new,
   store = store.kinds,
   http = { get = http.get, request = http.request },

@@ -39,6 +39,8 @@ local LIST = { delimiter = "boolean", after = "string",
 local URL = { method = { "string", default = "GET", one_of = { "GET", "HEAD", "PUT" } },
   expires = { "duration", default = 1200 } }
 
+local named = {}
+
 local Store = closed({}, "a store")
 Store.__index = Store
 
@@ -78,8 +80,15 @@ for kind, schema in pairs(KINDS) do
   M.kinds[kind] = function(options)
     local read = check(options, schema, "gate.store." .. kind)
     config.close()
-    return setmetatable({ box = M.make(kind, canonical(read, schema)) }, Store)
+    local store = setmetatable({ box = M.make(kind, canonical(read, schema)) }, Store)
+    named[#named + 1] = { kind = kind, store = store }
+    return store
   end
+end
+
+-- Those that the script has named, with their kinds.
+function M.named()
+  return named
 end
 
 function Store:at(prefix)

@@ -220,7 +220,8 @@ void origin_start(struct origin *o, uint64_t stall)
     log_setup(-1, LOG_ERROR, false);
     o->limits = (struct http_limits){wait, wait, stall ? stall : wait, wait};
     sem_init(&o->ready, 0, 0);
-    EXPECT_EQ(front_new(&(struct front_options){NULL}, NULL, &o->front, NULL), 0);
+    EXPECT_EQ(front_new(&(struct front_options){.address = NULL}, NULL, &o->front, NULL),
+              0);
     bufpool_start(16u << 20, 0);
     EXPECT_EQ(pool_start(2), 0);
     trials = worker_new("trials");

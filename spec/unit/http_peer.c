@@ -274,7 +274,8 @@ void peer_start(struct peer *p, struct http_limits limits)
     snprintf(p->big, sizeof p->big, "%s/f", unit_tmpdir());
     int fd = open(p->big, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     EXPECT(write(fd, DIGITS, 10) == 10 && close(fd) == 0);
-    EXPECT_EQ(front_new(&(struct front_options){NULL}, NULL, &p->front, NULL), 0);
+    EXPECT_EQ(front_new(&(struct front_options){.address = NULL}, NULL, &p->front, NULL),
+              0);
     bufpool_start((size_t)PEER_BUFFERS * BUF_SIZE, 0);
     EXPECT_EQ(pool_start(2), 0);
     p->worker = worker_new("http");

@@ -5,6 +5,7 @@ local access = require "apps.registry.access"
 local gate = require "tidegate"
 local links = require "apps.registry.links"
 local names = require "apps.registry.names"
+local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
 
 local owners = gate.shared("registry.owners", { size = "1m" })
@@ -65,7 +66,8 @@ function M.routes(app, reg)
   app:delete("/{repo...}/blobs/{digest}", function(q)
     access.enter(reg, q, "delete")
     local digest, target = find(reg, q)
-    links.remove(reg, reg.layout.layer, q.repo, digest, target)
+    record.change(reg, q, { blob = digest }, links.remove, reg, reg.layout.layer, q.repo, digest,
+      target)
     return reply(202)
   end)
 end

@@ -17,6 +17,7 @@ local immutable = require "apps.registry.immutable"
 local names = require "apps.registry.names"
 local namespace = require "apps.registry.namespace"
 local notices = require "apps.registry.notices"
+local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
 local types = require "apps.registry.types"
 local usage = require "apps.registry.usage"
@@ -39,6 +40,7 @@ local OPTIONS = {
   allow = "function",
   immutable = "any",
   admit = "function",
+  audit = "any",
   on = { "table", default = {} },
   prefix = { "string", default = "/v2" },
   host = "any",
@@ -74,6 +76,7 @@ return function(options)
     layout = o.layout or require "layouts.distribution",
     allow = o.allow,
     admit = o.admit,
+    audit = read(record.read, o.audit),
     immutable = read(immutable.read, o.immutable),
     prefix = o.prefix,
     emit = events.new(o.on),

@@ -20,6 +20,7 @@ local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local references = require "apps.registry.references"
 local referrers = require "apps.registry.referrers"
+local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
 local tags = require "apps.registry.tags"
 local types = require "apps.registry.types"
@@ -201,10 +202,13 @@ local function put(reg, q)
   if subject == false then invalid("not a descriptor", { at = "/subject" }) end
   q.subject = subject
   admit.ask(reg, q, doc, { digest = digest, size = #text, mediaType = media_type, tags = wanted })
-  reg.store:put(reg.layout.blob(target), text)
-  own(reg, repo, digest, target, subject,
-    subject and referrers.entry(doc, media_type, digest, #text))
-  for _, tag in ipairs(wanted) do set_tag(reg, q, tag, digest, target) end
+  local function old(tag) return (tags.read(reg, repo, tag)) end
+  record.push(reg, q, wanted, digest, old, function()
+    reg.store:put(reg.layout.blob(target), text)
+    own(reg, repo, digest, target, subject,
+      subject and referrers.entry(doc, media_type, digest, #text))
+    for _, tag in ipairs(wanted) do set_tag(reg, q, tag, digest, target) end
+  end)
   reg.types.put(target, media_type)
   announce(reg, q, wanted, digest, media_type, #text)
   return reply(201, nil, {
@@ -221,7 +225,10 @@ local function delete_tag(reg, q, repo)
     if named then immutable.deny(q, q.tag, named) end
     unknown(q)
   end
-  if not tags.remove(reg, repo, q.tag) then unknown(q) end
+  if not named and reg.audit then unknown(q) end
+  record.change(reg, q, { tag = q.tag, old = named }, function()
+    if not tags.remove(reg, repo, q.tag) then unknown(q) end
+  end)
   gate.log.info("tag deleted", { repo = repo, tag = q.tag })
   reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
   return reply(202)
@@ -234,11 +241,23 @@ local function untag(reg, q, digest, target, only_look)
   tags.each_of(reg, repo, digest, target, function(tag)
     if immutable.is(reg, q, repo, tag) then
       kept = tag
-    elseif not only_look and tags.remove(reg, repo, tag) then
+    elseif not only_look and record.change(reg, q, { action = "untag", tag = tag, old = target },
+      tags.remove, reg, repo, tag) then
       reg.emit(q, "tag.deleted", { tag = tag, digest = target })
     end
   end)
   return kept
+end
+
+-- Takes the manifest away, whose last tags it takes along.
+local function disown(reg, q, digest, target)
+  local repo = q.repo
+  links.remove(reg, reg.layout.revision, repo, digest, target)
+  local kept = untag(reg, q, digest, target)
+  if kept then -- set since the first look
+    links.write(reg, reg.layout.revision, repo, digest, target)
+    immutable.deny(q, kept, digest)
+  end
 end
 
 local function delete(reg, q)
@@ -251,12 +270,7 @@ local function delete(reg, q)
   if kept then immutable.deny(q, kept, digest) end
   local subject = referrers.subject_of(reg, target)
   untag(reg, q, digest, target)
-  links.remove(reg, reg.layout.revision, repo, digest, target)
-  kept = untag(reg, q, digest, target)
-  if kept then -- set since the first look
-    links.write(reg, reg.layout.revision, repo, digest, target)
-    immutable.deny(q, kept, digest)
-  end
+  record.change(reg, q, { old = digest }, disown, reg, q, digest, target)
   if subject then
     for _, d in ipairs { digest, target } do referrers.remove(reg, repo, subject, d) end
   end

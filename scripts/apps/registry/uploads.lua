@@ -15,6 +15,13 @@ local ENDING_LOOKS, EMPTY_LOOKS, ENDING_WAIT = 50, 5, "20ms"
 
 local M = {}
 
+local uploads = gate.counter("registry_uploads_total", { labels = { "result" },
+  help = "Uploads by what became of them; those finished by one POST have not begun." })
+
+local function count(result)
+  uploads:add(1, { result = result })
+end
+
 local function session_headers(reg, s)
   return {
     Location = ("%s/%s/blobs/uploads/%s"):format(reg.prefix, s.repo, s.id),
@@ -107,6 +114,7 @@ local function append(reg, q, s, announced)
   local got, e = gate.try(sessions.append, reg, s, q.body, announced)
   if not got then
     if is_overtaken(e) then return nil end
+    count("interrupted")
     gate.log.info("upload broke off", { why = e.name, stored = e.stored })
     error(e, 0)
   end
@@ -140,6 +148,7 @@ local function stream_blob(reg, q, repo, digest, algorithm)
 end
 
 local function mismatch(digest)
+  count("failed")
   gate.fail(400, "DIGEST_INVALID", "the content has another digest", { digest = digest })
 end
 
@@ -157,6 +166,7 @@ local function post_whole(reg, q)
     mismatch(digest)
   end
   gate.log.info("blob pushed", { repo = q.repo, digest = digest })
+  count("finished")
   reg.emit(q, "blob.pushed", { digest = digest, size = size })
   return created(reg, q.repo, digest)
 end
@@ -194,6 +204,7 @@ local function post(reg, q)
   local s = { repo = q.repo, id = id, size = 0 }
   q:note { upload = s.id }
   gate.log.debug("upload begun", { repo = s.repo })
+  count("begun")
   return reply(202, nil, session_headers(reg, s))
 end
 
@@ -248,6 +259,7 @@ local function put(reg, q)
     mismatch(digest)
   end
   gate.log.info("blob pushed", { repo = s.repo, digest = digest })
+  count("finished")
   reg.emit(q, "blob.pushed", { digest = digest, size = size })
   return created(reg, s.repo, digest)
 end
@@ -261,6 +273,7 @@ local function cancel(reg, q)
   access.enter(reg, q, "push")
   local s = find(reg, q)
   sessions.remove(reg, s)
+  count("cancelled")
   gate.log.info("upload cancelled", { repo = s.repo, size = s.size })
   return reply(204)
 end

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the metrics say of the process as a whole, looked at when somebody asks.
+ */
+#ifndef METERS_H
+#define METERS_H
+
+/* Once, before serving. */
+void meters_start(void);
+
+#endif
