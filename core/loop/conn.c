@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/conn.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "loop/tls.h"
 
@@ -14,6 +15,9 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define PATIENCE_NS NS_PER_S /* until a deadline is looked at again that a pace put off */
+#define IOV_MAX_PACED 16
 
 /* libevent folds EPOLLERR into "readable and writable" and drops the rest, so a reset
  * looks like good news to an owner who does not read just now. Ask again, but only once
@@ -54,6 +58,10 @@ static void on_deadline(struct timer *t)
 {
     struct conn *c = CONTAINER(t, struct conn, timer);
     CHECK(c, CONN_MAGIC);
+    if (c->pace && (c->pace->holds_up || c->pace->holds_down)) {
+        timer_set(t, worker_now(c->worker) + PATIENCE_NS);
+        return;
+    }
     c->late = true;
     c->wake(c);
 }
@@ -99,6 +107,49 @@ void conn_deadline(struct conn *c, uint64_t due)
         timer_set(&c->timer, due);
     else
         timer_clear(&c->timer);
+}
+
+/* To the owner it looks as if the socket had become ready. */
+static void free_held(struct conn *c)
+{
+    if (c->pace->holds_up)
+        c->readable = true;
+    if (c->pace->holds_down)
+        c->writable = true;
+    c->pace->holds_up = c->pace->holds_down = false;
+}
+
+void conn_pace(struct conn *c, struct pace *pace)
+{
+    CHECK(c, CONN_MAGIC);
+    if (c->pace)
+        free_held(c);
+    c->pace = pace;
+}
+
+void conn_go_on(struct conn *c)
+{
+    CHECK(c, CONN_MAGIC);
+    free_held(c);
+    c->wake(c);
+}
+
+/* How many of n bytes may be read, or written; 0: the pace holds them back. What a peer
+ * has left behind is here already, and only its end says that the peer is gone. */
+static size_t allowed(struct conn *c, bool up, size_t n)
+{
+    bool paced = c->pace && n && !(up && c->closed);
+    size_t room = paced ? pace_room(c->pace, up, n) : n;
+    if (n && room == 0)
+        *(up ? &c->readable : &c->writable) = false;
+    return room;
+}
+
+static ssize_t charge(struct conn *c, bool up, ssize_t n)
+{
+    if (c->pace && n > 0)
+        pace_moved(c->pace, up, (size_t)n);
+    return n;
 }
 
 /* Turns the result of a system call into ours; `ready` is the flag that it may clear. */
@@ -161,11 +212,8 @@ void conn_bare(struct conn *c)
 /* A short read has emptied the socket: what comes later is a new edge (epoll(7)), except
  * for an end that was reported already. This saves the read that would only say EAGAIN.
  */
-ssize_t conn_recv(struct conn *c, void *buf, size_t n)
+static ssize_t plain_recv(struct conn *c, void *buf, size_t n)
 {
-    CHECK(c, CONN_MAGIC);
-    if (c->tls)
-        return tls_recv(c, buf, n);
     ssize_t got = TEMP_FAILURE_RETRY(recv(c->fd, buf, n, MSG_DONTWAIT));
     if (got == 0)
         c->closed = true;
@@ -174,23 +222,69 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t n)
     return moved(c, got, &c->readable);
 }
 
-ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count)
+static ssize_t plain_writev(struct conn *c, const struct iovec *iov, int count)
 {
-    CHECK(c, CONN_MAGIC);
-    if (c->tls)
-        return tls_writev(c, iov, count);
     struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t put = TEMP_FAILURE_RETRY(sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
     return moved(c, put, &c->writable);
 }
 
+static ssize_t plain_sendfile(struct conn *c, int file, off_t *offset, size_t n)
+{
+    ssize_t put = TEMP_FAILURE_RETRY(sendfile(c->fd, file, offset, n));
+    return moved(c, put, &c->writable);
+}
+
+ssize_t conn_recv(struct conn *c, void *buf, size_t n)
+{
+    CHECK(c, CONN_MAGIC);
+    size_t room = allowed(c, true, n);
+    if (n && room == 0)
+        return -EAGAIN;
+    return charge(c, true, c->tls ? tls_recv(c, buf, room) : plain_recv(c, buf, room));
+}
+
+/* The part of iov that may be written now, and how many pieces it has. */
+static int cut(struct conn *c, const struct iovec *iov, int count,
+               struct iovec out[IOV_MAX_PACED])
+{
+    size_t all = 0;
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        all += iov[i].iov_len;
+    size_t room = allowed(c, false, all);
+    for (; n < count && n < IOV_MAX_PACED && room; n++) {
+        out[n] = iov[n];
+        if (out[n].iov_len > room)
+            out[n].iov_len = room;
+        room -= out[n].iov_len;
+    }
+    return n;
+}
+
+ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count)
+{
+    struct iovec some[IOV_MAX_PACED];
+    CHECK(c, CONN_MAGIC);
+    if (c->pace) {
+        count = cut(c, iov, count, some);
+        iov = some;
+        if (count == 0)
+            return -EAGAIN;
+    }
+    return charge(c, false,
+                  c->tls ? tls_writev(c, iov, count) : plain_writev(c, iov, count));
+}
+
 ssize_t conn_sendfile(struct conn *c, int file, off_t *offset, size_t n)
 {
     CHECK(c, CONN_MAGIC);
-    if (c->tls)
-        return tls_sendfile(c, file, offset, n);
-    ssize_t put = TEMP_FAILURE_RETRY(sendfile(c->fd, file, offset, n));
-    return moved(c, put, &c->writable);
+    size_t room = allowed(c, false, n);
+    if (n && room == 0)
+        return -EAGAIN;
+    return charge(c, false,
+                  c->tls ? tls_sendfile(c, file, offset, room)
+                         : plain_sendfile(c, file, offset, room));
 }
 
 /* The flag says that no write has failed yet, which is less. */

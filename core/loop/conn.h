@@ -7,7 +7,8 @@
  * and the flag stays until a transfer has used it up. Not reading is all it takes to push
  * back. wake is also called when the deadline passes (`late`) and when the peer closed
  * its side (`closed`, which can come before all its bytes were read). Several changes can
- * share one wake.
+ * share one wake. A connection that a pace holds back looks like one that is not ready,
+ * and it is not late then: it is us who wait.
  *
  * TLS (tls.h) lies behind conn_recv, conn_writev and conn_sendfile. A write that was
  * taken in part, or not at all, must be followed by one that begins with the rest.
@@ -15,6 +16,7 @@
 #ifndef LOOP_CONN_H
 #define LOOP_CONN_H
 
+#include "loop/pace.h"
 #include "loop/timer.h"
 
 #include <stdbool.h>
@@ -37,6 +39,7 @@ struct conn {
     bool writable;
     bool closed;               /* the peer closed its side, or the socket failed */
     bool torn;                 /* it must not look as if it ended well */
+    struct pace *pace;         /* of its bytes, while conn_pace says so; or NULL */
     bool late;                 /* the deadline passed; cleared by conn_deadline */
     char peer[CONN_PEER_SIZE]; /* "127.0.0.1:4711", "[::1]:4711", "unix"; for people */
 };
@@ -66,6 +69,12 @@ void conn_bare(struct conn *c);
 
 /* due in clock_now() ns; 0 for none. Replaces the last one. */
 void conn_deadline(struct conn *c, uint64_t due);
+
+/* From now on bytes move at this pace; NULL: as they come. Borrows it; what it holds back
+ * is free again. */
+void conn_pace(struct conn *c, struct pace *pace);
+/* For the pace's `free`. */
+void conn_go_on(struct conn *c);
 
 /* Each returns the bytes moved (> 0), -EAGAIN (the flag is cleared, wake follows), or
  * another -errno. conn_recv returns 0 at the end of the stream. */

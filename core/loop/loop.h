@@ -10,13 +10,15 @@
  *   conn.h      a socket: readiness, bytes, deadlines
  *   tls.h       the same with TLS: certificates and what lies behind conn.h
  *   ticket.h    keys with which TLS sessions are resumed
+ *   party.h     whose connections, requests and bytes are counted; meter.h, by what
+ *   pace.h      what a connection's bytes cost whom
  *   acceptor.h  listening sockets on the main thread
  *   disk.h      the one seam for changes to files
  *
  * Threads: main (acceptors, signals), workers, pool threads. An object belongs to one
  * worker for life and is touched by that thread alone; others talk to it by worker_post.
- * The only locks are leaves: a worker's mailbox, the pool's queue. No lock is held across
- * a callback.
+ * The only locks are leaves: a worker's mailbox, the pool's queue, a shard of the
+ * parties. No lock is held across a callback.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
