@@ -26,6 +26,7 @@ struct handoff {
     struct call call;
     struct crew *crew;
     struct front *front; /* counted */
+    struct party *guest; /* bounds_admit's */
     int fd;
     char peer[64];
 };
@@ -34,7 +35,7 @@ static void handoff_arrive(struct call *call)
 {
     struct handoff *h = CONTAINER(call, struct handoff, call);
     worker_load_add(h->crew->worker, -1); /* from here on the connection counts itself */
-    http_server_take(h->crew->http, h->fd, h->peer, h->front);
+    http_server_take(h->crew->http, h->fd, h->peer, h->front, h->guest);
     front_unref(h->front);
     free(h);
 }
@@ -44,13 +45,20 @@ static void take(void *arg, int fd, const char *peer)
     struct listener *l = arg;
     struct serving *s = l->serving;
     struct crew *least = &s->crews[0];
+    struct front *front = l->front ? l->front : l->next;
+    struct party *guest = bounds_admit(front, peer);
+    if (!guest) {
+        bounds_turn_away(front, fd);
+        return;
+    }
     for (size_t i = 1; i < s->n_crews; i++)
         if (worker_load(s->crews[i].worker) < worker_load(least->worker))
             least = &s->crews[i];
     struct handoff *h = xalloc(sizeof *h);
     h->call.fn = handoff_arrive;
     h->crew = least;
-    h->front = front_ref(l->front ? l->front : l->next);
+    h->front = front_ref(front);
+    h->guest = guest;
     h->fd = fd;
     snprintf(h->peer, sizeof h->peer, "%s", peer);
     worker_load_add(least->worker, 1);

@@ -228,6 +228,7 @@ static void on_entered(struct call *c)
     listeners_forget(&g->fronts);
     metric_count(METRIC_reloads_total, 1);
     log_use(&g->config.log, &r->files);
+    bounds_set_connections(g->config.connections);
     snprintf(number, sizeof number, "%u", g->number);
     snprintf(ms, sizeof ms, "%.1f", (double)us / 1e3);
     LOG_FIELDS(LOG_INFO, "reloaded", {"generation", span_of(number)},

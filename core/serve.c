@@ -370,6 +370,7 @@ static int start(struct serving *s)
     s->notify = notify_new();
     raise_descriptor_limit();
     meters_start();
+    bounds_set_connections(config.connections);
     bufpool_start(config.buffer_memory, IDLE_BUFFERS);
     cache_start(config.cache_memory);
     rc = pool_start(config.io_threads);
@@ -441,6 +442,7 @@ static void finish(struct serving *s)
     if (s->main)
         timer_fini(&s->drain);
     worker_free(s->main);
+    parties_forget();
     cache_stop();
     bufpool_stop();
     notify_free(s->notify);

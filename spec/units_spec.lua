@@ -21,6 +21,17 @@ describe("units", function()
     end
   end)
 
+  it("reads rates", function()
+    for _, case in ipairs { { 5, 5 }, { 0.5, 0.5 }, { "20/s", 20 }, { "600/m", 10 },
+      { "1.5/s", 1.5 }, { "7200/h", 2 } } do
+      assert.equal(case[2], units.rate(case[1]))
+    end
+    for _, wrong in ipairs { "", "5", "5/", "/s", "5/d", "0/s", 0, -1, "-1/s", math.huge, false,
+      {} } do
+      assert.is_nil(units.rate(wrong))
+    end
+  end)
+
   it("refuses everything else", function()
     for _, wrong in ipairs { "", "k", "4 m", "4M", "-1", "1e3", "4mb", "1..2k", ".5k", -1,
       math.huge, true, {} } do

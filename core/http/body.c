@@ -82,14 +82,18 @@ static ssize_t take_chunked(struct exchange *x, uint8_t *to, size_t cap)
     return 0;
 }
 
-/* 1 to cap bytes of the body, 0 at its end, -EAGAIN, or a failure. */
+/* 1 to cap bytes of the body, 0 at its end, -EAGAIN, or a failure. A body whose length was
+ * told is within the bound. */
 static ssize_t take(struct exchange *x, uint8_t *to, size_t cap)
 {
+    uint64_t most = x->session->front->bounds.body;
     if (body_ended(&x->body))
         return 0;
     ssize_t n = x->req.head.chunked ? take_chunked(x, to, cap) : take_plain(x, to, cap);
     if (n > 0)
         x->req.bytes_in += (uint64_t)n;
+    if (most && x->req.bytes_in > most)
+        return E_TOO_LARGE;
     if (n > 0 || n == -EAGAIN || http_is_fault((int)n) || body_ended(&x->body))
         return n;
     return E_GONE; /* the end of the stream, or a reset */

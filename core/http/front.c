@@ -29,6 +29,7 @@ int front_new(const struct front_options *o, struct tickets *tickets, struct fro
     struct front *f = xalloc(sizeof *f);
     atomic_init(&f->refs, 1);
     f->address = xstrdup("");
+    f->bounds = o->bounds;
     f->n_trust = o->n_trust;
     f->trust = xalloc((o->n_trust + 1) * sizeof *f->trust);
     if (o->n_trust)
@@ -51,6 +52,10 @@ void front_name(struct front *f, const char *address)
 {
     free(f->address);
     f->address = xstrdup(address);
+    party_put(f->party);
+    char *name = xasprintf("listener %.*s", PARTY_NAME_MAX - 16, address);
+    f->party = party_get(span_of(name));
+    free(name);
 }
 
 struct front *front_ref(struct front *f)
@@ -64,6 +69,7 @@ void front_unref(struct front *f)
     if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) > 1)
         return;
     tls_context_unref(f->tls);
+    party_put(f->party);
     free(f->trust);
     free(f->address);
     free(f);

@@ -7,6 +7,7 @@
 #ifndef HTTP_FRONT_H
 #define HTTP_FRONT_H
 
+#include "http/bounds.h"
 #include "http/forwarded.h"
 #include "loop/tls.h"
 
@@ -20,6 +21,7 @@ struct front_options {
     size_t n_trust;
     bool proxy; /* their connections begin with a PROXY header */
     enum forwarded forwarded;
+    struct bounds bounds;
     /* what else a listener may say about itself goes here, and into struct front */
 };
 void front_options_fini(struct front_options *o);
@@ -32,6 +34,8 @@ struct front {
     size_t n_trust;
     bool proxy;
     enum forwarded forwarded;
+    struct bounds bounds;
+    struct party *party; /* all that come in by this address; NULL until it is open */
 };
 
 /* Borrows the options; tickets may be NULL. Returns 0 and a front with one reference, or E_INVALID with *why

@@ -100,6 +100,16 @@ struct source *req_body(struct req *q)
     return body_open(exchange_of(q));
 }
 
+void req_pace(struct req *q, struct party *who, const struct rate *up,
+              const struct rate *down)
+{
+    struct exchange *x = exchange_of(q);
+    if (x->replied || !pace_add(&x->pace, who, up, down))
+        party_put(who);
+    else
+        conn_pace(&x->session->conn, &x->pace);
+}
+
 void req_reply(struct req *q, struct reply *r)
 {
     struct exchange *x = exchange_of(q);

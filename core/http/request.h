@@ -12,6 +12,7 @@
 
 #include "http/parse.h"
 #include "loop/loop.h"
+#include "loop/party.h"
 #include "loop/tls.h"
 #include "stream/source.h"
 
@@ -105,6 +106,9 @@ bool req_has_body(const struct req *q);
  * replying. Its size is Content-Length or SIZE_UNKNOWN. Fails with E_GONE, E_STALLED or a
  * framing fault. */
 struct source *req_body(struct req *q);
+/* The bytes of its bodies are charged to who, too, from here on; takes the reference. */
+void req_pace(struct req *q, struct party *who, const struct rate *up,
+              const struct rate *down);
 /* Answers. Takes r->source. The caller must have closed the body's source. Never calls
  * end from inside. A reply that cannot be framed (a source of unknown size to HTTP/1.0)
  * closes the connection at its end. */

@@ -79,15 +79,17 @@ struct http_server *http_server_new(struct worker *w, const struct http_limits *
 }
 
 void http_server_take(struct http_server *s, int fd, const char *peer,
-                      struct front *front)
+                      struct front *front, struct party *guest)
 {
-    if (s->draining) {
+    struct session *c = NULL;
+    if (s->draining)
         close(fd);
+    else
+        c = session_open(s, fd, peer, front, guest);
+    if (!c) {
+        bounds_dismiss(front, guest);
         return;
     }
-    struct session *c = session_open(s, fd, peer, front);
-    if (!c)
-        return;
     list_append(&s->sessions, &c->link);
     s->count++;
     worker_load_add(s->worker, 1);

@@ -30,7 +30,7 @@ void http_server_use(struct http_server *s, const struct http_limits *limits,
                      const struct http_handler *handler);
 /* Gives it a connected socket, on its worker. Takes fd; the connection counts front. */
 void http_server_take(struct http_server *s, int fd, const char *peer,
-                      struct front *front);
+                      struct front *front, struct party *guest);
 /* No new requests: idle connections close now, others after their reply. drained(arg) is
  * called once, from the run queue, when none is left. */
 void http_server_drain(struct http_server *s, void (*drained)(void *), void *arg);

@@ -24,6 +24,11 @@ static void name_request(struct http_server *server, char id[REQ_ID_SIZE])
     id[16] = '\0';
 }
 
+static void on_paced(struct pace *p)
+{
+    conn_go_on(&CONTAINER(p, struct exchange, pace)->session->conn);
+}
+
 static struct exchange *exchange_open(struct session *s)
 {
     struct exchange *x = stash_get(&s->server->exchanges);
@@ -44,6 +49,7 @@ static struct exchange *exchange_open(struct session *s)
     q->app = q->action = "none";
     q->notes = NULL;
     x->session = s;
+    pace_init(&x->pace, s->server->worker, on_paced);
     x->reply.source = NULL;
     x->rc = 0;
     x->refused = x->replied = x->gone = x->keep = x->piping = x->cut = x->waiting = false;
@@ -56,6 +62,8 @@ static void exchange_close(struct session *s)
 {
     struct exchange *x = s->x;
     s->x = NULL;
+    conn_pace(&s->conn, NULL);
+    pace_fini(&x->pace);
     arena_reset(&x->req.arena);
     POISON(&x->req);
     stash_put(&s->server->exchanges, x);
@@ -134,6 +142,16 @@ enum next session_refuse(struct session *s, int rc)
     return NEXT;
 }
 
+/* For requests that are answered before anybody hears of them. */
+static void nobody_ends(struct req *q, int rc, void *arg)
+{
+    (void)q;
+    (void)rc;
+    (void)arg;
+}
+
+static const struct http_handler nobody = {.end = nobody_ends};
+
 static enum next begin(struct session *s, size_t head_n)
 {
     struct exchange *x = s->x;
@@ -148,6 +166,9 @@ static enum next begin(struct session *s, size_t head_n)
     body_init(x);
     out_init(x);
     s->step = STEP_HANDLE;
+    x->handler = &nobody;
+    if (!bounds_let_in(x))
+        return NEXT;
     x->handler = s->server->handler;
     x->handler->begin(&x->req, x->handler->arg);
     return NEXT;
@@ -284,12 +305,13 @@ static enum next step_linger(struct session *s)
 static void session_close(struct session *s)
 {
     worker_undefer(s->server->worker, &s->call);
-    conn_fini(&s->conn);
     if (s->x)
         exchange_close(s);
+    conn_fini(&s->conn);
     give_buffer_back(s);
     server_forget(s);
     metric_count(METRIC_connections_open, -1);
+    bounds_dismiss(s->front, s->guest);
     front_unref(s->front);
     free(s->shown);
     POISON(s);
@@ -332,7 +354,7 @@ void session_kick(struct session *s)
 }
 
 struct session *session_open(struct http_server *server, int fd, const char *peer,
-                             struct front *front)
+                             struct front *front, struct party *guest)
 {
     struct session *s = xalloc(sizeof *s);
     if (conn_init(&s->conn, server->worker, fd, peer, on_wake) != 0) {
@@ -342,6 +364,7 @@ struct session *session_open(struct http_server *server, int fd, const char *pee
     s->magic = SESSION_MAGIC;
     s->server = server;
     s->front = front_ref(front);
+    s->guest = guest;
     s->call.fn = on_call;
     list_init(&s->link);
     metric_count(METRIC_connections_total, 1);

@@ -83,8 +83,9 @@ struct exchange {
     struct body body;
     struct out out;
     struct pipe pipe;
-    int rc;       /* how it ended */
-    bool refused; /* the head was at fault: no handler knows of this */
+    struct pace pace; /* of both bodies */
+    int rc;           /* how it ended */
+    bool refused;     /* the head was at fault: no handler knows of this */
     bool replied, gone;
     bool keep;          /* the connection goes on afterwards */
     bool piping;        /* between pipe_start and its done */
@@ -114,6 +115,7 @@ struct session {
     char *shown;          /* owned; NULL unless a PROXY header told it */
     bool trusted;         /* the other end is a proxy that we believe */
     bool introduced;      /* its PROXY header was read, or it sends none */
+    struct party *guest;  /* the peer's address, where this connection counts; or NULL */
     struct call call;
     enum step step;
     bool running, aborted;
@@ -156,7 +158,7 @@ void server_forget(struct session *s);
 
 /* session.c */
 struct session *session_open(struct http_server *server, int fd, const char *peer,
-                             struct front *front);
+                             struct front *front, struct party *guest);
 void session_run(struct session *s);
 /* Has session_run called from the run queue. */
 void session_kick(struct session *s);

@@ -159,28 +159,33 @@ bool party_may_tell(struct party *p, uint64_t now)
            atomic_compare_exchange_strong(&p->told, &told, now);
 }
 
-struct span party_address(const char *peer, char room[PARTY_NAME_MAX])
+struct span party_network(struct span address, char room[PARTY_NAME_MAX])
 {
     struct in6_addr v6;
     struct in_addr v4;
     char host[INET6_ADDRSTRLEN];
-    bool bracket = *peer == '[';
-    const char *colon = strchr(peer, ':');
-    bool bare = !bracket && colon && strchr(colon + 1, ':');
-    size_t n = bare ? strlen(peer) : strcspn(peer + bracket, bracket ? "]" : ":");
-    if (n >= sizeof host)
+    if (address.n >= sizeof host)
         return (struct span){room, 0};
-    memcpy(host, peer + bracket, n);
-    host[n] = '\0';
+    memcpy(host, address.p, address.n);
+    host[address.n] = '\0';
     if (inet_pton(AF_INET, host, &v4) == 1) {
-        memcpy(room, host, n + 1);
-        return (struct span){room, n};
+        memcpy(room, host, address.n);
+        return (struct span){room, address.n};
     }
     if (inet_pton(AF_INET6, host, &v6) != 1)
         return (struct span){room, 0};
     memset(v6.s6_addr + 8, 0, 8);
     inet_ntop(AF_INET6, &v6, host, sizeof host);
     return (struct span){room, (size_t)snprintf(room, PARTY_NAME_MAX, "%s/64", host)};
+}
+
+struct span party_address(const char *peer, char room[PARTY_NAME_MAX])
+{
+    bool bracket = *peer == '[';
+    const char *colon = strchr(peer, ':');
+    bool bare = !bracket && colon && strchr(colon + 1, ':');
+    size_t n = bare ? strlen(peer) : strcspn(peer + bracket, bracket ? "]" : ":");
+    return party_network((struct span){peer + bracket, n}, room);
 }
 
 size_t parties_known(void)

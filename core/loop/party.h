@@ -49,6 +49,8 @@ bool party_may_tell(struct party *p, uint64_t now);
  * network of 64 bits, "1:2:3:4::/64", since whoever has one address there has them all.
  * Empty for what is no address ("unix"): nobody is counted then. */
 struct span party_address(const char *peer, char room[PARTY_NAME_MAX]);
+/* The same of an address without a port. */
+struct span party_network(struct span address, char room[PARTY_NAME_MAX]);
 
 /* How many are in the table. */
 size_t parties_known(void);

@@ -133,6 +133,7 @@ static int read_config(lua_State *L)
     c->limits.response = number_of(L, "response");
     c->script_memory = number_of(L, "script");
     c->buffer_memory = number_of(L, "buffers");
+    c->connections = (unsigned)number_of(L, "connections");
     c->cache_memory = number_of(L, "cache");
     read_log(L, &c->log);
     lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.audits");

@@ -31,6 +31,7 @@ struct gate_config {
     unsigned workers;    /* 0: as many as cores */
     unsigned io_threads; /* 1 to 64 */
     struct http_limits limits;
+    unsigned connections; /* of the process at once; 0: no bound */
     size_t script_memory; /* bytes, of one VM */
     size_t buffer_memory; /* bytes, of all pipe buffers */
     size_t cache_memory;  /* bytes, of small contents that never change */

@@ -84,6 +84,37 @@ static enum forwarded forwarded_of(lua_State *L)
     return x ? FORWARDED_X : rfc ? FORWARDED_RFC : FORWARDED_NONE;
 }
 
+static double number_of(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    double n = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return n;
+}
+
+static struct rate rate_of(lua_State *L, const char *name, const char *burst)
+{
+    return (struct rate){.per_s = number_of(L, name), .burst = number_of(L, burst)};
+}
+
+static void read_shares(lua_State *L, struct shares *s)
+{
+    s->connections = (unsigned)number_of(L, "connections");
+    s->requests = rate_of(L, "requests", "burst");
+    s->up = rate_of(L, "up", "up_burst");
+    s->down = rate_of(L, "down", "down_burst");
+}
+
+static void read_limits(lua_State *L, struct bounds *b)
+{
+    lua_getfield(L, -1, "limits");
+    b->body = (uint64_t)number_of(L, "body");
+    read_shares(L, &b->all);
+    lua_getfield(L, -1, "per_address");
+    read_shares(L, &b->address);
+    lua_pop(L, 2);
+}
+
 void listen_read(lua_State *L, struct front_options *o)
 {
     o->address = text_of(L, "address");
@@ -91,4 +122,5 @@ void listen_read(lua_State *L, struct front_options *o)
     read_trust(L, o);
     o->proxy = flag_of(L, "proxy");
     o->forwarded = forwarded_of(L);
+    read_limits(L, &o->bounds);
 }

@@ -4,7 +4,7 @@
 -- nearest right one, at the caller's file and line.
 --
 -- A schema maps a name to a rule: a type's name ("string", "number", "integer", "boolean",
--- "function", "table", "size", "duration", "any"), or a table { type, default =, min =,
+-- "function", "table", "size", "duration", "rate", "any"), or a table { type, default =, min =,
 -- max =, one_of = {…}, needed = true }, or { fields = schema } for a table of options.
 local units = require "tidegate.units"
 
@@ -46,9 +46,10 @@ function M.hint(wrong, names)
   return near and (", did you mean '%s'?"):format(near) or ""
 end
 
-local READ = { size = units.size, duration = units.duration }
+local READ = { size = units.size, duration = units.duration, rate = units.rate }
 local ARTICLE = { integer = "an integer", any = "anything" }
-local EXAMPLE = { size = ' such as "64m"', duration = ' such as "30s"' }
+local EXAMPLE = { size = ' such as "64m"', duration = ' such as "30s"',
+  rate = ' such as "20/s" or "600/m"' }
 
 local function typed(value, kind)
   if READ[kind] then

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- gate.config: plain data about the process, declared before anything else.
+local bounds = require "tidegate.bounds"
 local check = require("tidegate.check").check
 local core = require "tidegate.core"
 local listen = require "tidegate.listen"
@@ -26,6 +27,9 @@ local CONFIG = {
     script = { "size", min = SCRIPT_MIN, max = 2 ^ 40 },
     buffers = { "size", min = 2 * MIB, max = 2 ^ 40 },
     cache = { "size", min = 0, max = 2 ^ 40 },
+    connections = { "integer", min = 1, max = 2 ^ 31 },
+    body = { "size", min = 1 },
+    per_address = { fields = bounds.ADDRESS },
   } },
   log = { fields = {
     level = { "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
@@ -86,7 +90,7 @@ local function declare(o)
     head = limits.head * 1e9, idle = limits.idle * 1e9, stall = limits.stall * 1e9,
     response = limits.response * 1e9, slice = limits.slice * 1e9, wait = limits.wait * 1e9,
     script = limits.script or share.script, buffers = limits.buffers or share.buffers,
-    cache = limits.cache or share.cache,
+    cache = limits.cache or share.cache, connections = limits.connections,
     log_level = LEVEL[o.log.level], log_json = o.log.format == "json" and 1 or 0,
     log_file = o.log.file, access = access, access_file = access_file,
   })
@@ -102,14 +106,14 @@ function M.config(options)
   if closed then
     error("gate.config: must be the first call, and made once", 2)
   end
-  o.listen = listen.read(o.listen, 3)
+  o.listen = listen.read(o.listen, o.limits, 3)
   check_log(o.log)
   closed = true
   declare(o)
 end
 
 local unsaid = check({}, CONFIG, "gate.config")
-unsaid.listen = listen.read(unsaid.listen, 2)
+unsaid.listen = listen.read(unsaid.listen, unsaid.limits, 2)
 declare(unsaid)
 
 return M

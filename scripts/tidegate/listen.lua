@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- `listen` of gate.config: an address, a table about one listener, or a list of both.
+local bounds = require "tidegate.bounds"
 local check = require("tidegate.check").check
 local core = require "tidegate.core"
 
@@ -13,6 +14,7 @@ local LISTENER = {
   trust = "table", proxy = { "boolean", default = false },
   forwarded = { "string", default = "x-forwarded-for",
     one_of = { "x-forwarded-for", "forwarded", "none" } },
+  limits = { fields = bounds.LISTENER },
 }
 
 local PAIR = { cert = { "string", needed = true }, key = "string" }
@@ -64,8 +66,20 @@ local function check_trust(o, where, level)
   end
 end
 
--- One entry as C reads it.
-local function read(entry, where, level)
+-- What a listener does not bound has the bounds of all.
+local function read_limits(own, common, where, level)
+  own.body = own.body or common.body
+  for name, value in pairs(common.per_address) do
+    if own.per_address[name] == nil then
+      own.per_address[name] = value
+    end
+  end
+  bounds.fill(own, where, level)
+  bounds.fill(own.per_address, where .. ".per_address", level)
+end
+
+-- One entry as C reads it; `common` are the limits of listeners that set none.
+local function read(entry, common, where, level)
   if type(entry) == "string" then
     entry = { address = entry }
   elseif type(entry) ~= "table" then
@@ -79,6 +93,7 @@ local function read(entry, where, level)
       .. '"[::1]:5000" or "unix:/run/tidegate.sock"'):format(where, o.address), level)
   end
   o.tls = o.tls and read_tls(o.tls, where .. ".tls", level + 1)
+  read_limits(o.limits, common, where .. ".limits", level + 1)
   return o
 end
 
@@ -94,8 +109,8 @@ local function add(out, o)
   end
 end
 
--- A list of tables, or an error at `level`.
-function M.read(listen, level)
+-- A list of tables, or an error at `level`; `common` are the limits of listeners that set none.
+function M.read(listen, common, level)
   local list = listen
   if type(listen) ~= "table" or listen[1] == nil and next(listen) ~= nil then
     list = { listen }
@@ -107,7 +122,7 @@ function M.read(listen, level)
   local out = {}
   for i, entry in ipairs(list) do
     local where = "gate.config: listen" .. (list == listen and ("[%d]"):format(i) or "")
-    add(out, read(entry, where, level + 1))
+    add(out, read(entry, common, where, level + 1))
   end
   return out
 end

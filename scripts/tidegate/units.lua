@@ -29,4 +29,14 @@ function M.duration(value)
   return read(value, DURATION, nil)
 end
 
+-- How many a second, or nil for what is no rate. 20, "20/s", "600/m", "5000/h".
+function M.rate(value)
+  if type(value) == "number" then
+    return value > 0 and value < math.huge and value or nil
+  end
+  local n, unit = tostring(value):match("^(%d+%.?%d*)/([smh])$")
+  n = unit and tonumber(n) / DURATION[unit]
+  return n and n > 0 and n or nil
+end
+
 return M

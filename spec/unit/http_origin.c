@@ -193,7 +193,7 @@ static void take(void *arg, int fd, const char *peer)
 {
     struct origin *o = arg;
     atomic_fetch_add(&o->connections, 1);
-    http_server_take(o->server, fd, peer, o->front);
+    http_server_take(o->server, fd, peer, o->front, NULL);
 }
 
 static void setup(void *arg)

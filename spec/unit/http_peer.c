@@ -199,7 +199,7 @@ static size_t send_errand(void (*run)(struct errand *), int fd)
 
 static void give(struct errand *e)
 {
-    http_server_take(peer->server, e->fd, "peer", peer->front);
+    http_server_take(peer->server, e->fd, "peer", peer->front, NULL);
 }
 
 static void count(struct errand *e)

@@ -116,7 +116,7 @@ static void rig_stop(struct rig *r)
 static void give(struct call *c)
 {
     struct rig *r = CONTAINER(c, struct rig, give);
-    http_server_take(r->server, r->fd, "peer", r->front);
+    http_server_take(r->server, r->fd, "peer", r->front, NULL);
     sem_post(&r->given);
 }
 
