@@ -64,6 +64,7 @@ local shared = gate.shared "docs"
 local counter, gauge = gate.counter "docs_total", gate.gauge "docs"
 local histogram = gate.histogram "docs_seconds"
 local audit = gate.audit "docs.jsonl"
+local limit = gate.limit("docs", {})
 local found = {}
 local job
 gate.every("10ms", "docs", { on = "worker" }, function(j) job = j end)
@@ -97,6 +98,7 @@ app:put("/{x}", function(q)
     sink = mem:create("sink"),
     space = gate.space { store = mem, key = function(p) return p.name end },
     shared = shared,
+    limit = limit,
     task = gate.spawn(gate.now),
     counter = counter,
     gauge = gauge,

@@ -26,6 +26,7 @@ int core_open(lua_State *L)
     l_json_open(L);
     l_data_open(L);
     l_password_open(L);
+    l_limit_open(L);
     l_log_open(L);
     l_metrics_open(L);
     l_audit_open(L);

@@ -23,6 +23,7 @@ void l_data_open(lua_State *L);
 void l_http_open(lua_State *L);
 void l_json_open(lua_State *L);
 void l_metrics_open(lua_State *L);
+void l_limit_open(lua_State *L);
 void l_log_open(lua_State *L);
 void l_mode_open(lua_State *L);
 void l_password_open(lua_State *L);

@@ -26,6 +26,7 @@ local CODES = {
 
 local function code_of(e)
   if e.status == 405 then return "UNSUPPORTED" end
+  if e.status == 429 then return "TOOMANYREQUESTS" end
   return CODES[e.name] or e.code or "UNKNOWN"
 end
 

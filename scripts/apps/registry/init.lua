@@ -14,6 +14,7 @@ local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
 local immutable = require "apps.registry.immutable"
+local limits = require "apps.registry.limits"
 local names = require "apps.registry.names"
 local namespace = require "apps.registry.namespace"
 local notices = require "apps.registry.notices"
@@ -48,6 +49,7 @@ local OPTIONS = {
   sparse = "boolean",
   mirrors = { "table", default = {} },
   warn = "function",
+  limits = { fields = limits.OPTIONS },
 }
 
 -- What f(…) returns; what it raises is said to be wrong where the registry is declared.
@@ -85,6 +87,7 @@ return function(options)
     sparse = o.sparse,
     mirrors = o.mirrors,
     warn = o.warn,
+    limits = limits.new(o.limits, o.prefix .. " " .. gate.json.encode { o.host }),
   }
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
@@ -95,6 +98,7 @@ return function(options)
 
   app:use(function(q)
     q.user = rawget(q, "user") or who.identify(q) or gate.fail(401, "UNAUTHORIZED", "who are you?")
+    reg.limits:enter(q)
   end)
 
   app:get("/", function() return reply(200, {}) end)

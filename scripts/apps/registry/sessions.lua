@@ -34,15 +34,18 @@ local function is_of(id, user)
   return id:sub(15, 15) ~= "8" or id == owned(id:sub(1, 24), user)
 end
 
--- A new session of the user with this name, for a digest of this algorithm; returns its id.
-function M.start(reg, repo, user, algorithm)
+-- A new id for a session of the user with this name.
+function M.name(user)
   local random = gate.uuid()
-  local id = owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), user)
+  return owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), user)
+end
+
+-- A new session of that id, for a digest of this algorithm.
+function M.start(reg, repo, id, algorithm)
   if algorithm ~= "sha256" then
     reg.store:put(state_key(reg, { repo = repo, id = id }, algorithm, 0), "")
   end
   reg.store:put(reg.layout.upload_started(repo, id), os.date("!%Y-%m-%dT%H:%M:%SZ"))
-  return id
 end
 
 -- The algorithms whose states the session keeps.

@@ -46,6 +46,11 @@ local function find(reg, q)
   sessions.unknown(id)
 end
 
+local function remove(reg, q, s)
+  sessions.remove(reg, s)
+  reg.limits:release(q, s.id)
+end
+
 -- The digest that ?digest= names; a session survives a bad one.
 local function wanted(q)
   local digest = q.query.digest
@@ -200,8 +205,9 @@ local function post(reg, q)
     gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
       { algorithm = algorithm })
   end
-  local id = sessions.start(reg, q.repo, q.user.name, algorithm)
-  local s = { repo = q.repo, id = id, size = 0 }
+  local s = { repo = q.repo, id = sessions.name(q.user.name), size = 0 }
+  reg.limits:hold(q, s.id)
+  sessions.start(reg, s.repo, s.id, algorithm)
   q:note { upload = s.id }
   gate.log.debug("upload begun", { repo = s.repo })
   count("begun")
@@ -211,6 +217,7 @@ end
 local function patch(reg, q)
   access.enter(reg, q, "push")
   local s = find(reg, q)
+  reg.limits:renew(q, s.id)
   local fits, announced = check_range(q, s)
   if not fits or (q.body and not append(reg, q, s, announced)) then
     return out_of_place(reg, q, s)
@@ -249,15 +256,16 @@ local function put(reg, q)
   local size
   if s.size == 0 and q.body then
     size = stream_blob(reg, q, s.repo, digest, algorithm)
-    if size then sessions.remove(reg, s) end
+    if size then remove(reg, q, s) end
   else
     size = finish(reg, q, s, announced, digest, algorithm)
     if size == nil then return overtaken(reg, q, s, digest) end
   end
   if not size then
-    sessions.remove(reg, s)
+    remove(reg, q, s)
     mismatch(digest)
   end
+  reg.limits:release(q, s.id)
   gate.log.info("blob pushed", { repo = s.repo, digest = digest })
   count("finished")
   reg.emit(q, "blob.pushed", { digest = digest, size = size })
@@ -272,7 +280,7 @@ end
 local function cancel(reg, q)
   access.enter(reg, q, "push")
   local s = find(reg, q)
-  sessions.remove(reg, s)
+  remove(reg, q, s)
   count("cancelled")
   gate.log.info("upload cancelled", { repo = s.repo, size = s.size })
   return reply(204)
