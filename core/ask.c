@@ -178,7 +178,11 @@ static void print_status(const json_t *a)
 
 static void print_task(const json_t *t)
 {
-    printf("%s  %s %s\n", text(t, "id"), text(t, "method"), text(t, "path"));
+    if (*text(t, "kind"))
+        printf("%s%s%s%s%s\n", text(t, "kind"), *text(t, "name") ? " " : "",
+               text(t, "name"), *text(t, "id") ? " of " : "", text(t, "id"));
+    else
+        printf("%s  %s %s\n", text(t, "id"), text(t, "method"), text(t, "path"));
     printf("    %s, since %.1f s", text(t, "worker"), real(t, "seconds"));
     if (*text(t, "user"))
         printf(", user %s", text(t, "user"));
@@ -193,10 +197,15 @@ static void print_task(const json_t *t)
 static void print_tasks(const json_t *a)
 {
     const json_t *tasks = json_object_get(a, "tasks");
+    const json_t *background = json_object_get(a, "background");
     const json_t *stuck = json_object_get(a, "stuck");
     const json_t *one;
     size_t i;
     json_array_foreach(tasks, i, one)
+    {
+        print_task(one);
+    }
+    json_array_foreach(background, i, one)
     {
         print_task(one);
     }
@@ -206,8 +215,9 @@ static void print_tasks(const json_t *a)
     }
     if (number(a, "more"))
         printf("and %lld more\n", number(a, "more"));
-    if (!json_array_size(tasks) && !json_array_size(stuck))
-        printf("no request is running\n");
+    if (!json_array_size(tasks) && !json_array_size(background) &&
+        !json_array_size(stuck))
+        printf("nothing is running\n");
 }
 
 static int show(const char *question, bool json, void (*print)(const json_t *answer))

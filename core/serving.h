@@ -64,7 +64,7 @@ struct report {
     size_t n_gates;
     struct {
         unsigned generation;
-        size_t requests, memory, writers;
+        size_t requests, running, memory, writers;
     } gates[GENERATIONS_MAX];
     size_t max_tasks; /* 0: tasks are not asked for */
     size_t n_tasks;

@@ -175,10 +175,18 @@ static json_t *task(const struct crew *c, const struct gate_task *t)
                      "waits", seconds_since(t->since), "traceback", t->trace);
 }
 
+static json_t *background_task(const struct crew *c, const struct gate_task *t)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:s}", "kind", t->method,
+                     "name", t->path, "id", t->id, "worker", c->name, "seconds",
+                     seconds_since(t->began), "wait", t->wait, "waits",
+                     seconds_since(t->since), "traceback", t->trace);
+}
+
 char *tasks_text(struct serving *s)
 {
-    json_t *tasks = json_array(), *stuck = json_array();
-    size_t running = 0;
+    json_t *tasks = json_array(), *background = json_array(), *stuck = json_array();
+    size_t running = 0, shown = 0;
     for (size_t i = 0; i < s->n_crews; i++) {
         const struct crew *c = &s->crews[i];
         const struct report *r = &c->report;
@@ -187,11 +195,14 @@ char *tasks_text(struct serving *s)
             continue;
         }
         for (size_t k = 0; k < r->n_gates; k++)
-            running += r->gates[k].requests;
-        for (size_t k = 0; k < r->n_tasks; k++)
-            json_array_append_new(tasks, task(c, &r->tasks[k]));
+            running += r->gates[k].running;
+        for (size_t k = 0; k < r->n_tasks; k++, shown++)
+            if (r->tasks[k].background)
+                json_array_append_new(background, background_task(c, &r->tasks[k]));
+            else
+                json_array_append_new(tasks, task(c, &r->tasks[k]));
     }
-    size_t more = running - json_array_size(tasks);
-    return text_of(json_pack("{s:o, s:o, s:o}", "tasks", tasks, "more", integer(more),
-                             "stuck", stuck));
+    return text_of(json_pack("{s:o, s:o, s:o, s:o}", "tasks", tasks, "background",
+                             background, "more", integer(running - shown), "stuck",
+                             stuck));
 }

@@ -38,8 +38,9 @@ static void on_ask(struct call *call)
         r->gates[r->n_gates].generation = t->generation->number;
         r->gates[r->n_gates].requests = gate_requests(t->gate);
         r->gates[r->n_gates].writers = gate_writers(t->gate);
+        r->gates[r->n_gates].running = gate_running(t->gate);
         r->gates[r->n_gates].memory = gate_memory(t->gate);
-        room += gate_requests(t->gate);
+        room += gate_running(t->gate);
         r->n_gates++;
     }
     room = room < r->max_tasks ? room : r->max_tasks;

@@ -120,7 +120,7 @@ describe("the control socket", function()
     up:close()
     running(g, 0)
     _, text = g:command("tasks")
-    assert.equal("no request is running\n", text)
+    assert.equal("nothing is running\n", text)
   end)
 
   it("names a worker that is stuck instead of waiting for it", function()

@@ -358,6 +358,44 @@ describe("what runs in the background", function()
     g:stop()
   end)
 
+  it("is shown by `tidegate tasks`, with what it waits for", function()
+    local g = gateway.start { script = script [[
+      gate.every("10ms", "sleeper", function() pcall(gate.sleep, "1h") end)
+      app:get("/begin", function(q)
+        gate.after(0, function() pcall(gate.sleep, "1h") end)
+        gate.spawn(function() disk:stat "x" pcall(gate.sleep, "1h") end):wait()
+        return gate.reply(200)
+      end)]] }
+    local c = g:raw()
+    c:send "GET /begin HTTP/1.1\r\nHost: h\r\n\r\n"
+    local found, deadline = {}, socket.gettime() + 20
+    repeat
+      local told = g:tell "tasks"
+      for _, t in ipairs(told.background) do
+        if t.wait == "gate.sleep" then found[t.kind] = t end
+      end
+      found.request = told.tasks[1]
+    until found.job and found["gate.after"] and found["gate.spawn"] and found.request
+      or socket.gettime() > deadline
+    assert.same({ "sleeper", "", "worker-1" },
+      { found.job.name, found.job.id, found.job.worker })
+    for _, kind in ipairs { "gate.after", "gate.spawn" } do
+      assert.same({ "", found.request.id }, { found[kind].name, found[kind].id })
+      assert(found[kind].seconds >= found[kind].waits)
+      assert(found[kind].traceback:find "gateway%.lua:%d+: in function")
+    end
+    local _, text = g:command "tasks"
+    for _, line in ipairs {
+      "\njob sleeper\n    worker%-1, since %d+%.%d s, waits for gate.sleep since",
+      "\ngate%.after of %x+\n    worker%-1", "\ngate%.spawn of %x+\n" } do
+      assert(text:find(line), text)
+    end
+    c:close()
+    g:signal(signal.SIGTERM)
+    assert.truthy(g:logged "draining")
+    g:stop() -- the second one: nobody waits for an hour
+  end)
+
   it("ends at once at the second signal", function()
     local g = gateway.start { script = script(JOBS:format '"1h"') }
     becomes(g, "begun", is "1")

@@ -61,7 +61,7 @@ static void on_grace(struct timer *t)
     background_cancel(CONTAINER(t, struct background, grace));
 }
 
-struct background *background_new(lua_State *L, int idx)
+struct background *background_new(lua_State *L, int idx, const char *what)
 {
     struct vm *vm = vm_of(L);
     int n = lua_gettop(L) - idx + 1;
@@ -81,6 +81,8 @@ struct background *background_new(lua_State *L, int idx)
         b->job = vm->running->job;
         snprintf(b->id, sizeof b->id, "%s", vm->running->id ? vm->running->id : "");
     }
+    b->what = what;
+    b->began = worker_now(vm->worker);
     b->start.fn = start;
     timer_init(&b->grace, vm->worker, on_grace);
     list_init(&b->link);

@@ -18,6 +18,8 @@
 #define BACKGROUND_GRACE (10 * NS_PER_S) /* for those that a stop does not cancel */
 #define BACKGROUND_ID 64
 
+struct gate_task;
+
 struct background {
     struct list link;
     struct vm *vm;
@@ -27,7 +29,9 @@ struct background {
     int ref;                /* in the registry: its function and arguments */
     int n;                  /* how many they are */
     char id[BACKGROUND_ID]; /* of the request that it comes from; "" for none */
-    const char *job; /* the name of the job that it belongs to, borrowed; or NULL */
+    const char *job;  /* the name of the job that it belongs to, borrowed; or NULL */
+    const char *what; /* "gate.spawn", "gate.after" or "job"; static */
+    uint64_t began;   /* clock_now(), when it was asked for */
     bool cancelled, over;
     bool readonly; /* like the task that it comes from, or like the gateway */
     int status;    /* how it ended; LUA_ERRMEM if it never began */
@@ -40,8 +44,10 @@ struct background {
 /* A task that calls the function at `idx` with what stands above it, which is popped. It
  * is named in the log like the running one. NULL, and nothing popped, when there are too
  * many. May raise. */
-struct background *background_new(lua_State *L, int idx);
+struct background *background_new(lua_State *L, int idx, const char *what);
 void background_cancel(struct background *b);
+/* What it does now, for gate_tasks (tasks.c). */
+void background_describe(const struct background *b, struct gate_task *out);
 /* Once it is over. */
 void background_free(struct background *b);
 

@@ -129,7 +129,7 @@ static int start(lua_State *L)
 {
     struct command *c = lua_touserdata(L, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.main");
-    struct background *b = background_new(L, 2);
+    struct background *b = background_new(L, 2, "command");
     b->ended = main_ended; /* the first of its VM: there is room for it */
     b->owner = c;
     return 0;

@@ -392,12 +392,24 @@ size_t gate_memory(const struct gate *g)
     return g->vm->heap.used;
 }
 
+size_t gate_running(const struct gate *g)
+{
+    size_t n = g->busy;
+    const struct list *tasks = &g->vm->background;
+    for (const struct list *l = tasks->next; l != tasks; l = l->next)
+        n++;
+    return n;
+}
+
 size_t gate_tasks(struct gate *g, struct gate_task *out, size_t max)
 {
     size_t n = 0;
     CHECK(g, GATE_MAGIC);
     for (struct list *l = g->visits.next; l != &g->visits && n < max; l = l->next)
         visit_describe(CONTAINER(l, struct visit, link), &out[n++]);
+    struct list *tasks = &g->vm->background;
+    for (struct list *l = tasks->next; l != tasks && n < max; l = l->next)
+        background_describe(CONTAINER(l, struct background, link), &out[n++]);
     return n;
 }
 

@@ -87,19 +87,23 @@ void gate_hurry(struct gate *g);
 /* Nothing may run in it. Accepts NULL. */
 void gate_free(struct gate *g);
 
-/* One running request, as text for people: every byte is printable ASCII, longer values
+/* One running request, or a task in the background, as text for people: every byte is printable ASCII, longer values
  * are cut. */
 struct gate_task {
-    char id[REQ_ID_SIZE];
-    char method[16];
-    char path[256];
-    char user[64];    /* the name of q.user, "" when nobody has asked for it */
-    const char *wait; /* "store:open"; "reply" once the handler is through; static */
-    uint64_t began;   /* clock_now() ns */
-    uint64_t since;   /* when it began to wait */
-    char trace[2048]; /* of its coroutine, a line a call; "" once it is over */
+    bool background;
+    char id[REQ_ID_SIZE]; /* of the request; of a task, of the one it comes from, or "" */
+    char method[16];      /* of a task "job", "gate.after" or "gate.spawn" */
+    char path[256];       /* of a task the job's name, or "" */
+    char user[64];        /* the name of q.user, "" when nobody has asked for it */
+    const char *wait;     /* "store:open"; "reply" once the handler is through; static */
+    uint64_t began;       /* clock_now() ns */
+    uint64_t since;       /* when it began to wait */
+    char trace[2048];     /* of its coroutine, a line a call; "" once it is over */
 };
-/* Describes the oldest `max` requests; returns how many. On the gate's worker. */
+/* How many there are to describe. */
+size_t gate_running(const struct gate *g);
+/* Describes the oldest `max` requests, then tasks; returns how many. On the gate's
+ * worker. */
 size_t gate_tasks(struct gate *g, struct gate_task *out, size_t max);
 
 /* For `tidegate version`: the versions of what it is linked with go there; static

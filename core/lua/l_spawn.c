@@ -86,7 +86,7 @@ static int l_spawn(lua_State *L)
     if (count(t) >= CHILDREN_MAX)
         return vm_error(L, "gate.spawn: at most %d that were not waited for",
                         CHILDREN_MAX);
-    struct background *b = background_new(L, 1);
+    struct background *b = background_new(L, 1, "gate.spawn");
     if (!b)
         return 0;
     struct child *c = xalloc(sizeof *c);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a running request does, as text: for `tidegate tasks`, between two rounds of the
+ * What a running request or task does, as text: for `tidegate tasks`, between two rounds of the
  * loop, when every coroutine stands still.
  */
+#include "lua/background.h"
 #include "lua/gate.h"
 #include "lua/streams.h"
 
@@ -66,7 +67,8 @@ static int describe(lua_State *L)
 {
     const struct look *look = lua_touserdata(L, 1);
     struct gate_task *out = look->out;
-    push_request(L, look->co);
+    if (!out->background)
+        push_request(L, look->co);
     if (lua_istable(L, -1)) {
         raw_field(L, "user");
         if (lua_istable(L, -1)) {
@@ -79,6 +81,17 @@ static int describe(lua_State *L)
     return 0;
 }
 
+/* Since when it stands still, for what, and where. */
+static void describe_task(const struct task *t, struct gate_task *out)
+{
+    out->since = t && t->since > out->began ? t->since : out->began;
+    if (!t || t->over)
+        return;
+    if (t->kind)
+        out->wait = t->kind->name;
+    vm_protect(t->vm, describe, &(struct look){t->L, out}, NULL);
+}
+
 void visit_describe(struct visit *v, struct gate_task *out)
 {
     const struct req *q = v->req;
@@ -89,10 +102,17 @@ void visit_describe(struct visit *v, struct gate_task *out)
     copy_text(out->path, sizeof out->path, q->head.path, false);
     out->wait = "reply";
     out->began = q->began;
-    out->since = t && t->since > q->began ? t->since : q->began;
-    if (!t || t->over)
-        return;
-    if (t->kind)
-        out->wait = t->kind->name;
-    vm_protect(t->vm, describe, &(struct look){t->L, out}, NULL);
+    describe_task(t, out);
+}
+
+void background_describe(const struct background *b, struct gate_task *out)
+{
+    memset(out, 0, sizeof *out);
+    out->background = true;
+    copy_text(out->id, sizeof out->id, span_of(b->id), false);
+    copy_text(out->method, sizeof out->method, span_of(b->what), false);
+    copy_text(out->path, sizeof out->path, span_of(b->job ? b->job : ""), false);
+    out->wait = "its turn";
+    out->began = b->began;
+    describe_task(b->task, out);
 }

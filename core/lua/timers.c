@@ -82,7 +82,7 @@ static int start(lua_State *L)
 {
     struct start *s = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, s->chore->ref);
-    s->out = background_new(L, 2);
+    s->out = background_new(L, 2, s->chore->name ? "job" : "gate.after");
     return 0;
 }
 
@@ -188,7 +188,7 @@ static int l_after(lua_State *L)
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
     if (vm->begun && delay == 0) {
-        lua_pushboolean(L, background_new(L, 2) != NULL);
+        lua_pushboolean(L, background_new(L, 2, "gate.after") != NULL);
         return 1;
     }
     bool room = vm->n_timers < TIMERS_MAX;
