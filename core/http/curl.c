@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct curl_calls process_calls;
 static char process_why[256]; /* empty: it is loaded */
+static atomic_bool loaded;
 
 static int find(void *library, struct curl_calls *out, char *why, size_t why_n)
 {
@@ -32,6 +34,8 @@ static int find(void *library, struct curl_calls *out, char *why, size_t why_n)
         }
         memcpy((char *)out + calls[i].at, &p, sizeof p);
     }
+    void *p = dlsym(library, "SSL_CTX_set1_cert_store");
+    memcpy(&out->set_store, &p, sizeof p);
     return 0;
 }
 
@@ -60,6 +64,12 @@ static void load(void)
     if (curl_load(CURL_LIBRARY, &process_calls, why, sizeof process_why) == 0 &&
         process_calls.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         snprintf(why, sizeof process_why, "curl_global_init failed");
+    loaded = true;
+}
+
+bool curl_is_loaded(void)
+{
+    return loaded;
 }
 
 const struct curl_calls *curl_calls(const char **why)

@@ -7,6 +7,7 @@
 #define HTTP_CURL_H
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define CURL_LIBRARY "libcurl.so.4"
@@ -40,6 +41,8 @@ struct curl_calls {
 #define X(name) __typeof__(curl_##name) *name;
     CURL_CALLS(X)
 #undef X
+    /* SSL_CTX_set1_cert_store of the OpenSSL that it rests on; NULL: it has another */
+    void (*set_store)(void *ctx, void *store);
 };
 
 /* Fills out from a library. 0, or E_UNSUPPORTED with the reason in why: it is missing,
@@ -47,6 +50,8 @@ struct curl_calls {
  * Blocks; what was loaded stays. */
 int curl_load(const char *library, struct curl_calls *out, char *why, size_t why_n);
 
+/* Whether curl_calls has been called: then it does not block. */
+bool curl_is_loaded(void);
 /* The process's own, loaded by the first call, which blocks for some milliseconds; any
  * thread. NULL, and *why (static) when it cannot be had: that stays so. */
 const struct curl_calls *curl_calls(const char **why);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "http/fields.h"
+#include "http/trust.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,8 @@ static bool set_manners(struct transfer *t)
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     if (f->ca)
         SET(CURLOPT_CAINFO, f->ca);
+    else
+        trust_set(curl, e); /* else libcurl reads what the system has */
     /* an empty name means: none, whatever http_proxy says */
     SET(CURLOPT_PROXY, f->proxy ? f->proxy : "");
     SET(CURLOPT_NOPROXY, "");

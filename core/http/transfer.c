@@ -7,10 +7,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/trust.h"
+#include "loop/job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void transfer_kick(struct transfer *t)
 {
@@ -209,6 +212,8 @@ static void transfer_run(struct call *c)
 {
     struct transfer *t = CONTAINER(c, struct transfer, call);
     CHECK(t, TRANSFER_MAGIC);
+    if (t->loading)
+        return;
     if (t->rc)
         detach(t);
     if (t->rc == 0 && t->over && t->next)
@@ -264,10 +269,53 @@ static int prepare(struct transfer *t, const char **cause)
     return easy_setup(t, cause);
 }
 
+static void begin(struct transfer *t)
+{
+    const char *cause;
+    int rc = prepare(t, &cause);
+    if (rc) {
+        transfer_fail(t, rc, cause);
+        return;
+    }
+    upload_start(t);
+    attach(t);
+}
+
+/* Whether the system's certificates will be asked. */
+static bool needs_trust(const struct fetch *f)
+{
+    return !f->ca && strncasecmp(f->url, "https:", strlen("https:")) == 0;
+}
+
+static bool needs_load(const struct fetch *f)
+{
+    return !curl_is_loaded() || (needs_trust(f) && !trust_is_loaded());
+}
+
+/* On a pool thread. The fetch is its caller's until done, so it stands still. */
+static void load(struct job *job)
+{
+    struct transfer *t = CONTAINER(job, struct transfer, load);
+    const char *why;
+    const struct curl_calls *curl = curl_calls(&why);
+    if (curl && needs_trust(t->fetch))
+        trust_load(curl);
+}
+
+static void load_done(struct job *job)
+{
+    struct transfer *t = CONTAINER(job, struct transfer, load);
+    CHECK(t, TRANSFER_MAGIC);
+    t->loading = false;
+    if (t->rc)
+        transfer_kick(t); /* it was cancelled meanwhile */
+    else
+        begin(t);
+}
+
 void fetch_start(struct fetch *f)
 {
     struct transfer *t = xalloc(sizeof *t);
-    const char *cause;
     CHECK(f, FETCH_MAGIC);
     assert(worker_self() && !f->transfer);
     f->transfer = t;
@@ -282,13 +330,14 @@ void fetch_start(struct fetch *f)
     t->stall = f->stall;
     t->download.limit = f->limit;
     t->due = worker_now(t->worker) + f->whole;
-    int rc = prepare(t, &cause);
-    if (rc) {
-        transfer_fail(t, rc, cause);
+    if (!needs_load(f)) {
+        begin(t);
         return;
     }
-    upload_start(t);
-    attach(t);
+    t->loading = true;
+    t->load.work = load;
+    t->load.done = load_done;
+    job_submit(lane_cpu(), &t->load);
 }
 
 void fetch_cancel(struct fetch *f)

@@ -64,6 +64,8 @@ struct transfer {
     const struct curl_calls *curl;
     struct fetch *fetch; /* NULL from done on */
     struct call call;    /* transfer_run */
+    struct job load;     /* of what this is the first to need; it blocks */
+    bool loading;
     struct timer timer;
     uint64_t stall, stall_due, due; /* 0: nothing is waited for; of the whole */
     CURL *easy;

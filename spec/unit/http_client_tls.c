@@ -6,6 +6,7 @@
 #include "spec/unit/http_origin.h"
 
 #include "base/clock.h"
+#include "http/trust.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -151,6 +152,28 @@ TEST("http client: takes only certificates that it can verify")
     }
     X509_free(other.cert);
     EVP_PKEY_free(other.key);
+    origin_stop(&o);
+}
+
+TEST("http client: trusts what the system does, on every connection")
+{
+    char file[80], url[64];
+    struct guard g;
+    origin_start(&o, 0);
+    snprintf(file, sizeof file, "%s/system.pem", unit_tmpdir());
+    for (int i = 0; i < 2; i++) {
+        guard_start(&g);
+        if (i == 0) {
+            write_cert(&g, file);
+            trust_set_file(file);
+        }
+        snprintf(url, sizeof url, "https://127.0.0.1:%d/", g.port);
+        trial_init(&t, &o, url); /* the second one has a key of its own */
+        trial_expect(&t, i ? E_UPSTREAM : 0, i ? 0 : 200, i ? NULL : "secret");
+        trial_fini(&t);
+        guard_stop(&g);
+        EXPECT(g.greeted == (i == 0));
+    }
     origin_stop(&o);
 }
 
