@@ -110,6 +110,20 @@ describe("the requests of an address", function()
     g:stop()
   end)
 
+  it("are the client's that a trusted proxy names, and IPv6 counts by its network", function()
+    local text = SCRIPT:format('per_address = { requests = "1/h", burst = 2 }', "", "")
+    text = text:gsub('gate.env "TIDEGATE_LISTEN",', '%0 trust = { "127.0.0.1" },')
+    local g = gateway.start { script = text }
+    for _, case in ipairs {
+      { "203.0.113.1", 2 }, { "203.0.113.2", 2 }, { "2001:db8:1:2::3", 2 },
+      { "2001:db8:1:2:ffff::4", 0 }, { "2001:db8:1:3::3", 2 }, { "203.0.113.1", 0 },
+    } do
+      local count = ask(g, 3, "/", { headers = { ["X-Forwarded-For"] = case[1] } })
+      assert.equal(case[2], count[200] or 0, case[1])
+    end
+    g:stop()
+  end)
+
   it("do not bound those of a socket file, whose clients have none", function()
     local folder = tool.tmpdir()
     local g = gateway.start { script = SCRIPT:format(
