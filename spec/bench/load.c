@@ -4,6 +4,8 @@
  *
  *   load get PORT PATH COUNT              GETs one after the other on one connection
  *   load push PORT REPO FILE SIZE COUNT   COUNT blobs at once, each on its own connection
+ *   load slow PORT PATH COUNT             COUNT connections that GET and read a KiB each 20
+ *                                         ms, until the input ends
  *   load idle PORT COUNT                  COUNT connections, one GET /v2/ on each, held
  *                                         until the input ends
  *
@@ -18,17 +20,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define TAIL 16
 #define PUSHES_MAX 64
 #define IDLE_MAX 20000
+#define SLOW_MAX 1000
+#define SLOW_MS 20
+#define SLOW_PIECE 1024
+#define SLOW_WINDOW 8192
 
 struct push {
     pthread_t thread;
@@ -174,6 +182,38 @@ static void idle(unsigned port, uint64_t count)
         ;
 }
 
+/* One window of a slow client is all that the server can put into the network for it. */
+static int slow_open(unsigned port, const char *path)
+{
+    int window = SLOW_WINDOW;
+    struct client *c = client_open(port);
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+    client_head(c, "GET", path, 0);
+    int fd = dup(c->fd);
+    if (fd < 0)
+        die("dup: %s", strerror(errno));
+    client_close(c);
+    return fd;
+}
+
+static void slow(unsigned port, const char *path, uint64_t count)
+{
+    static int fds[SLOW_MAX];
+    static char nowhere[SLOW_PIECE];
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    if (count > SLOW_MAX)
+        die("at most %d slow clients", SLOW_MAX);
+    for (uint64_t i = 0; i < count; i++)
+        fds[i] = slow_open(port, path);
+    puts("slow");
+    fflush(stdout);
+    while (poll(&input, 1, SLOW_MS) == 0) {
+        for (uint64_t i = 0; i < count; i++)
+            if (recv(fds[i], nowhere, sizeof nowhere, MSG_DONTWAIT) == 0)
+                die("a slow client was cut off");
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "get") == 0)
@@ -181,11 +221,12 @@ int main(int argc, char **argv)
     else if (argc == 7 && strcmp(argv[1], "push") == 0)
         push((unsigned)number(argv[2]), argv[3], argv[4], number(argv[5]),
              (size_t)number(argv[6]));
+    else if (argc == 5 && strcmp(argv[1], "slow") == 0)
+        slow((unsigned)number(argv[2]), argv[3], number(argv[4]));
     else if (argc == 4 && strcmp(argv[1], "idle") == 0)
         idle((unsigned)number(argv[2]), number(argv[3]));
     else
-        die("usage: load get PORT PATH COUNT | push PORT REPO FILE SIZE COUNT | idle "
-            "PORT "
-            "COUNT");
+        die("usage: load get PORT PATH COUNT | slow PORT PATH COUNT | "
+            "push PORT REPO FILE SIZE COUNT | idle PORT COUNT");
     return 0;
 }

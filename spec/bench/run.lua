@@ -21,6 +21,7 @@ local BLOB = 256 * MIB
 local BATCH, BATCH_BLOB = 16, 64 * MIB
 local CROWD, CROWD_BLOB = 32, 100 * MIB
 local IDLE = 10000
+local SLOW = 200
 local GETS = 4
 local MANIFEST = 4096
 local WRK_S = 2
@@ -113,6 +114,21 @@ local function get_blob(s)
   return GETS * BLOB / tonumber(run("%s get %d %s %d", LOAD, s.port, s.blob, GETS))
 end
 
+-- the rate of one client alone, and beside many that read a KiB now and then, in turns; the second
+-- as a part of the first
+local function get_beside_slow(s, top)
+  local shares = {}
+  for i = 1, ROUNDS do
+    local alone = get_blob(s)
+    local p = assert(io.popen(("%s slow %d %s %d >%s/slow"):format(LOAD, s.port, s.blob, SLOW, top),
+      "w"))
+    while run("cat %s/slow", top) == "" do run "sleep 0.05" end
+    shares[i] = get_blob(s) / alone
+    p:close()
+  end
+  return median(shares)
+end
+
 local function get_manifest(s)
   local out = run("wrk -t 2 -c 32 -d %ds -H 'Accept: application/vnd.oci.image.manifest.v1+json' "
     .. "http://127.0.0.1:%d%s", WRK_S, s.port, s.manifest)
@@ -155,6 +171,7 @@ end
 
 local function rate(n) return ("%.0f MB/s"):format(n / 1e6) end
 local function count(n) return ("%.0f/s"):format(n) end
+local function share(n) return ("%.2f"):format(n) end
 local function memory(n) return ("%.1f MiB"):format(n / MIB) end
 
 local function cell(value, form)
@@ -203,6 +220,9 @@ local function measure(top)
   end
   add("GET of a 256 MiB blob, one client", rate, reading(get_blob))
   add("GET of a 4 KiB manifest by tag, 32 connections", count, reading(get_manifest))
+  local beside = {}
+  for kind, s in pairs(readers) do beside[kind] = get_beside_slow(s, top) end
+  add(("rate of the first row that is left beside %d slow clients"):format(SLOW), share, beside)
   for _, s in pairs(readers) do servers.stop(s) end
   add("push of a 256 MiB blob, one client", rate, push_row(top, file, BLOB, 1, PUSHERS))
   add("16 pushes of 64 MiB at once", rate, push_row(top, file, BATCH_BLOB, BATCH, REGISTRIES))
