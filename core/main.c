@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/log.h"
 #include "bend.h"
+#include "hash_password.h"
 #include "history.h"
 #include "lua/gate.h"
 #include "serve.h"
@@ -135,6 +136,8 @@ static const struct command commands[] = {
      2, 3, run_history},
     {"log", "reopen | level LEVEL", "open its log files anew, or set what is logged", 1,
      2, run_log},
+    {"hash-password", "[USER] [--cost N]",
+     "read a password, print its line for a file of users", 0, 3, hash_password},
     {"version", "", "print the versions of the program and its libraries", 0, 0,
      run_version},
     {"help", "", "print this", 0, 0, run_help},
@@ -146,7 +149,7 @@ static void usage(FILE *out)
 {
     fprintf(out, "usage: tidegate COMMAND\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-8s %-22s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(out, "  %-13s %-22s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(
         out,
