@@ -66,6 +66,7 @@ local histogram = gate.histogram "docs_seconds"
 local audit = gate.audit "docs.jsonl"
 local limit = gate.limit("docs", {})
 local found = {}
+local auth = require "auth"
 local job
 gate.every("10ms", "docs", { on = "worker" }, function(j) job = j end)
 
@@ -109,7 +110,8 @@ app:put("/{x}", function(q)
   objects.job = job
   for name, object in pairs(objects) do collect(name .. ":", object) end
   collect("gate.", gate, true)
-  objects.gate = gate
+  collect("auth.", auth)
+  objects.gate, objects.auth = gate, auth
   found["space:key"] = nil -- the script's own
   for name in q.body:text("64k"):gmatch "[^\n]+" do
     if is_function(objects, name) then found[name] = true end
@@ -176,7 +178,7 @@ describe("docs/lua.md", function()
     end
     local text = table.concat(texts, "\n")
     for _, name in ipairs(names) do
-      local call = name:match "^gate%." and name or name:match ":.*"
+      local call = name:match ":.*" or name
       if not text:find((call:gsub("%p", "%%%0")) .. "%f[^%w_]") then unused[#unused + 1] = name end
     end
     assert.are.same({}, unused)

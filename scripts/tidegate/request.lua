@@ -36,6 +36,9 @@ end
 
 local LAZY = {
   host = host,
+  authorization = function(q)
+    q.authorization = core.request_header(q.box, "authorization")
+  end,
   headers = function(q)
     q.headers = core.request_headers(q.box)
   end,
