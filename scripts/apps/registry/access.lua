@@ -48,7 +48,7 @@ end
 local function refuse(q, why)
   local detail = { action = q.action, name = q.repo, tag = q.tag }
   if q.user.name == "" then
-    gate.fail(401, "UNAUTHORIZED", why or "who are you?", detail)
+    gate.fail(401, "UNAUTHORIZED", q.user.refused or why or "who are you?", detail)
   end
   gate.fail(403, "DENIED", why or "not allowed", detail)
 end

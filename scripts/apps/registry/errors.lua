@@ -44,7 +44,8 @@ local function mistake(q, e)
     message = "internal error, see the log for request " .. q.id }
 end
 
--- What an application calls for every typed error; `challenge` goes with each 401.
+-- What an application calls for every typed error; `challenge`, a text or a function of the
+-- request, goes with each 401.
 return function(challenge)
   return function(q, e)
     if q.asks and e.name ~= "INTERNAL" then e = mistake(q, e) end
@@ -54,7 +55,10 @@ return function(challenge)
       status = e.status, code = code, why = e.message,
       repo = q.repo,
     })
-    local headers = { ["WWW-Authenticate"] = e.status == 401 and challenge or nil }
+    local headers = {}
+    if e.status == 401 then
+      headers["WWW-Authenticate"] = type(challenge) == "function" and challenge(q) or challenge
+    end
     local entry = { code = code, message = e.message, detail = e.detail }
     return notices.namespace(q, reply(e.status, { errors = { entry } }, headers))
   end

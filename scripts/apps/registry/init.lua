@@ -20,6 +20,7 @@ local namespace = require "apps.registry.namespace"
 local notices = require "apps.registry.notices"
 local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
+local token = require "apps.registry.token"
 local types = require "apps.registry.types"
 local usage = require "apps.registry.usage"
 local verify = require "apps.registry.verify"
@@ -38,6 +39,7 @@ local OPTIONS = {
   store = { "table", needed = true },
   layout = "table",
   auth = "table",
+  url = "string",
   allow = "function",
   immutable = "any",
   admit = "function",
@@ -68,12 +70,27 @@ local function check_mirrors(mirrors)
   end
 end
 
+local function ping() return reply(200, {}) end
+
+local function check_who(o)
+  if o.auth and type(o.auth.identify) ~= "function" then
+    error("'auth' is no authenticator: it has no function 'identify'", 0)
+  end
+  if o.url and not o.url:find "^https?://[%w%.%-:%[%]_]+$" then
+    error("'url' must be like \"https://registry.example.org\"", 0)
+  end
+end
+
 return function(options)
   local o = check(options or {}, OPTIONS, "registry")
   read(events.check, o.on)
+  read(check_who, o)
   check_mirrors(o.mirrors)
   local who = o.auth or auth.anonymous
+  local asks_for_token = who.passwords and who.everybody
   local reg = {
+    who = who,
+    url = o.url,
     store = o.store,
     layout = o.layout or require "layouts.distribution",
     allow = o.allow,
@@ -93,7 +110,7 @@ return function(options)
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
     { below = reg.layout.root or "", shared = o.shared })
   local app = gate.app { prefix = reg.prefix, host = o.host,
-    on_error = errors(who.challenge) }
+    on_error = errors(asks_for_token and token.challenge(reg) or who.challenge) }
   local around = notices.around(app, reg)
 
   app:use(function(q)
@@ -101,7 +118,7 @@ return function(options)
     reg.limits:enter(q)
   end)
 
-  app:get("/", function() return reply(200, {}) end)
+  if asks_for_token then token.routes(app) else app:get("/", ping) end
   for _, room in ipairs(ROOMS) do room.routes(around, reg) end
   if reg.layout.meaning then
     app:chore("verify", function(c) verify.run(c, reg) end)
