@@ -121,7 +121,7 @@ clients: $(BUILD)/tidegate ## push and pull with docker, containerd, podman, bui
 	@.ci/deps build test clients
 	@.ci/go-clients $(BUILD)/clients
 	@PATH="$(CURDIR)/$(BUILD)/clients:$$PATH" CLIENTS="$(CLIENTS)" TIDEGATE_BIN=$(BUILD)/tidegate \
-	  timeout -k 10 $(SPEC_SECONDS) luajit spec/run.lua spec/clients_spec.lua
+	  timeout -k 10 $(SPEC_SECONDS) luajit spec/run.lua spec/clients_spec.lua spec/clients_login_spec.lua
 
 TORTURE_KILLS = 200
 .PHONY: torture

@@ -1,15 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Real clients against a real gateway: each scenario with each client, and what one has pushed is
--- pulled by all. `make clients` tries all of them (CLIENTS=all, or some: CLIENTS="docker ctr");
--- without that variable only those that take a moment.
+-- pulled by all. spec/clients_login_spec.lua is about those who have a password.
 local clients = require "spec.clients"
 local gateway = require "spec.gateway"
 local image = require "spec.image"
 local pusher = require "spec.pusher"
 local tool = require "spec.tool"
 
-local WANTED = os.getenv "CLIENTS" or "daily"
 local WHY = "only the builder may push here"
 local RULES = ([[
   allow = function(q) return q.repo ~= "shut" or q.action == "pull", %q end,
@@ -21,15 +19,7 @@ local FILES = {
 local ARMS = { few = tool.bytes(10, 4), arm = tool.bytes(70000, 5) }
 local CUT_BYTES = 2000000 -- of the largest layer
 
-local function is_wanted(driver)
-  if WANTED == "daily" then return driver.daily end
-  return WANTED == "all" or (" " .. WANTED .. " "):find(" " .. driver.name .. " ", 1, true) ~= nil
-end
-
-local wanted = {}
-for _, driver in ipairs(clients.drivers) do
-  if is_wanted(driver) then wanted[#wanted + 1] = driver end
-end
+local wanted = clients.wanted()
 
 describe("clients", function()
   local g, folder, started = nil, tool.tmpdir(), {}
@@ -139,7 +129,7 @@ describe("clients", function()
 
   -- regctl is the one that knows referrers, deletes tags and pushes in pieces with Content-Range.
   local regctl = require "spec.clients.regctl"
-  if is_wanted(regctl) then
+  if clients.is_wanted(regctl) then
     it("regctl lists artifacts, pushes a SHA-512 in pieces, deletes a tag", function()
       local client, repo = need(regctl), g.address .. "/regctl/more"
       client:push(repo .. ":v1", { few = "x" })

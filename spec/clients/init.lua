@@ -30,6 +30,22 @@ for i, name in ipairs {
   M.drivers[i] = require("spec.clients." .. name)
 end
 
+-- Is this run for that one? `make clients` says so (CLIENTS=all, or some: CLIENTS="docker ctr");
+-- without that variable it is for those that take a moment.
+function M.is_wanted(driver)
+  local names = os.getenv "CLIENTS" or "daily"
+  if names == "daily" then return driver.daily end
+  return names == "all" or (" " .. names .. " "):find(" " .. driver.name .. " ", 1, true) ~= nil
+end
+
+function M.wanted()
+  local found = {}
+  for _, driver in ipairs(M.drivers) do
+    if M.is_wanted(driver) then found[#found + 1] = driver end
+  end
+  return found
+end
+
 -- Why the driver cannot run here; nil when it can.
 function M.hindrance(driver)
   for _, program in ipairs(driver.programs) do
