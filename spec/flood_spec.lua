@@ -20,6 +20,25 @@ local SCRIPT = [[
     store = gate.store.fs { root = gate.env "TIDEGATE_DATA" }, auth = auth.htpasswd "users" } }
 ]]
 
+describe("a crowd with one password", function()
+  it("gets in by one check in each worker", function()
+    local g = users.start(SCRIPT, { users = users.line("ann", SECRET, COST) })
+    local crowd, before = {}, users.worked(g)
+    for i = 1, GUESSERS do
+      crowd[i] = g:raw()
+      assert(crowd[i]:send(("GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n")
+        :format(users.basic("ann", SECRET))))
+    end
+    for _, c in ipairs(crowd) do
+      assert.equal(200, c:read_reply().status)
+      c:close()
+    end
+    -- two checks are 60 ms, one for each of the crowd would be 2 s
+    assert.is_true(users.worked(g) - before < 0.6)
+    users.stop(g)
+  end)
+end)
+
 describe("a flood of wrong passwords", function()
   local g, crowd
 

@@ -39,13 +39,9 @@ return function(name, options)
   local function is_right(user, password)
     local hash = file.value.hashes[user]
     local against = hash or nobodys_hash(file.value.cost)
-    local entry = known.entry(user, password, against)
-    local right = known.look(entry)
-    if right == nil then
-      right = gate.password.verify(password, against) and hash ~= nil
-      known.keep(entry, right)
-    end
-    return right
+    return known.ask(known.entry(user, password, against), function()
+      return gate.password.verify(password, against) and hash ~= nil
+    end)
   end
 
   return {
