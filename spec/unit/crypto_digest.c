@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "crypto/crypto.h"
 
+#include <openssl/hmac.h>
 #include <string.h>
 
 static const char *hex_of(const uint8_t *p, size_t n)
@@ -174,4 +175,23 @@ TEST("crypto: HMAC gives the known answers")
     hmac(DIGEST_SHA256, "", 0, "", 0, out);
     EXPECT_STR(hex_of(out, 32),
                "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+TEST("crypto: HMAC is OpenSSL's, for keys and texts of every length")
+{
+    uint8_t key[300], text[300], got[DIGEST_MAX], want[DIGEST_MAX];
+    const EVP_MD *mds[] = {EVP_sha256(), EVP_sha512(), EVP_md5()};
+    const enum digest_alg ours[] = {DIGEST_SHA256, DIGEST_SHA512, DIGEST_MD5};
+    for (size_t i = 0; i < sizeof key; i++) {
+        key[i] = (uint8_t)unit_random();
+        text[i] = (uint8_t)unit_random();
+    }
+    for (size_t n = 0; n <= sizeof key; n++) {
+        for (size_t a = 0; a < 3; a++) {
+            size_t text_n = unit_random() % sizeof text;
+            HMAC(mds[a], key, (int)n, text, text_n, want, NULL);
+            hmac(ours[a], key, n, text, text_n, got);
+            EXPECT(memcmp(got, want, digest_size(ours[a])) == 0);
+        }
+    }
 }
