@@ -1,4 +1,5 @@
--- The gateway that `make bench` measures: the plain registry, two workers.
+-- The gateway that `make bench` measures: the plain registry, two workers; with HOOK=1 under a rule
+-- of the usual kind, which looks at the action, the user, the repository and the tag.
 local gate = require "tidegate"
 local registry = require "apps.registry"
 
@@ -9,4 +10,11 @@ local disk = gate.store.fs {
   durability = gate.env("DURABILITY", "sync"),
 }
 
-gate.serve { registry { store = disk } }
+local function allow(q)
+  if q.action == "pull" then
+    return gate.glob("bench/**", q.repo) and q.tag ~= "secret", "only bench/ can be pulled"
+  end
+  return q.user.name == "" and gate.glob("bench/**", q.repo), "only bench/ can be pushed to"
+end
+
+gate.serve { registry { store = disk, allow = gate.env "HOOK" and allow } }

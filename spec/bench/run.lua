@@ -30,6 +30,7 @@ local REGISTRIES = { "tidegate sync", "tidegate async", "docker-registry" }
 local PUSHERS = { "tidegate sync", "tidegate async", "docker-registry", "machine" }
 local KEEPERS = { "tidegate sync", "docker-registry" } -- of memory
 local READERS = { "tidegate sync", "docker-registry", "nginx" }
+local MANIFEST_READERS = { "tidegate sync", "tidegate hook", "docker-registry", "nginx" }
 
 local function run(format, ...)
   local command = format:format(...)
@@ -94,7 +95,7 @@ end
 -- servers that can be read from, each with the same blob and manifest
 local function start_readers(top, file)
   local readers = {}
-  for _, kind in ipairs(wanted(READERS)) do
+  for _, kind in ipairs(wanted(MANIFEST_READERS)) do
     local s = servers.start(kind, top)
     if kind == "nginx" then
       run("ln %s %s/www/blob && head -c %d %s >%s/www/manifest", file, s.dir, MANIFEST, file, s.dir)
@@ -215,13 +216,16 @@ local function measure(top)
   end
 
   local readers = start_readers(top, file)
-  local function reading(sample)
-    return rounds(wanted(READERS), function(kind) return sample(readers[kind]) end)
+  local function reading(kinds, sample)
+    return rounds(wanted(kinds), function(kind) return sample(readers[kind]) end)
   end
-  add("GET of a 256 MiB blob, one client", rate, reading(get_blob))
-  add("GET of a 4 KiB manifest by tag, 32 connections", count, reading(get_manifest))
+  add("GET of a 256 MiB blob, one client", rate, reading(READERS, get_blob))
+  local gets = reading(MANIFEST_READERS, get_manifest)
+  add("GET of a 4 KiB manifest by tag, 32 connections", count, gets)
+  add("the same, with an `allow` hook", count, { ["tidegate sync"] = gets["tidegate hook"],
+    ["docker-registry"] = gets["docker-registry"], nginx = gets.nginx })
   local beside = {}
-  for kind, s in pairs(readers) do beside[kind] = get_beside_slow(s, top) end
+  for _, kind in ipairs(wanted(READERS)) do beside[kind] = get_beside_slow(readers[kind], top) end
   add(("rate of the first row that is left beside %d slow clients"):format(SLOW), share, beside)
   for _, s in pairs(readers) do servers.stop(s) end
   add("push of a 256 MiB blob, one client", rate, push_row(top, file, BLOB, 1, PUSHERS))

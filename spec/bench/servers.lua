@@ -61,16 +61,17 @@ kinds["docker-registry"] = function(s)
   return ("exec docker-registry serve %s/conf"):format(s.dir)
 end
 
-local function tidegate(durability)
+local function tidegate(durability, more)
   return function(s)
-    return ("exec env TIDEGATE_LISTEN=127.0.0.1:%d TIDEGATE_DATA=%s/data DURABILITY=%s "
-      .. "%s serve spec/bench/registry.lua"):format(s.port, s.dir, durability,
+    return ("exec env TIDEGATE_LISTEN=127.0.0.1:%d TIDEGATE_DATA=%s/data DURABILITY=%s %s "
+      .. "%s serve spec/bench/registry.lua"):format(s.port, s.dir, durability, more or "",
       os.getenv "TIDEGATE_BIN" or "build/tidegate")
   end
 end
 
 kinds["tidegate sync"] = tidegate "sync"
 kinds["tidegate async"] = tidegate "async"
+kinds["tidegate hook"] = tidegate("sync", "HOOK=1")
 
 local function read_file(path)
   local f = io.open(path)
