@@ -12,15 +12,20 @@
 local gate = require "tidegate"
 local names = require "apps.registry.names"
 
+local RULES = {} -- what a decision is called, by action
+for _, action in ipairs { "pull", "push", "tag", "untag", "delete", "mount", "catalog" } do
+  RULES[action] = "allow " .. action
+end
+
 local M = {}
 
 -- What an operator's function says, true or false, with a text or without one. `name` is the
 -- option that it stands in. While q.asks stands, errors.lua takes whatever is raised for a
 -- mistake of the function.
-function M.verdict(name, q, f, ...)
+function M.verdict(name, q, f, a, b)
   q.asks = name
-  local ok, why = f(...)
-  q.asks = nil
+  local ok, why = f(a, b)
+  q.asks = false
   if ok ~= true and ok then
     error(("%s must return true, or false and a reason, it returned a %s"):format(name,
       type(ok)), 0)
@@ -56,6 +61,7 @@ end
 -- Refuses what a rule forbids to everybody; another name would not help.
 function M.deny(q, why, detail)
   detail.action, detail.name = q.action, q.repo
+  q.rule = why
   gate.fail(403, "DENIED", why, detail)
 end
 
@@ -64,8 +70,8 @@ function M.ask(reg, q, action)
   q.action = action
   if not reg.allow then return end
   local ok, why = M.verdict("allow", q, reg.allow, q)
-  q.rule = why
-  gate.decided("allow " .. action, ok, why)
+  if why then q.rule = why end -- not nil: that makes room for a field, every time
+  gate.decided(RULES[action], ok, why)
   if not ok then refuse(q, why) end
 end
 

@@ -63,7 +63,6 @@ function M.ask(reg, q, doc, facts)
   local ok, why = access.verdict("admit", q, reg.admit, setmetatable(facts, Manifest), q)
   gate.decided("admit", ok, why)
   if ok then return end
-  q.rule = why
   access.deny(q, why or "this manifest is not let in", { digest = facts.digest })
 end
 
