@@ -52,6 +52,21 @@ function M.revision(repo, digest)
   return REPOSITORIES .. repo .. "/_manifests/revisions/" .. path_of(digest) .. "/link"
 end
 
+-- All blobs, and all manifests, that the repository owns.
+function M.layers(repo)
+  return REPOSITORIES .. repo .. "/_layers/"
+end
+
+function M.revisions(repo)
+  return REPOSITORIES .. repo .. "/_manifests/revisions/"
+end
+
+-- The SHA-256 digest that a key below one of these two is about; nil for an alias of it.
+function M.linked(key)
+  local hex = key:match "/sha256/(%x+)/link$"
+  return hex and "sha256:" .. hex
+end
+
 -- Everything about the manifests of a repository: it exists while something is there.
 function M.manifests(repo)
   return REPOSITORIES .. repo .. "/_manifests/"

@@ -5,6 +5,7 @@ local access = require "apps.registry.access"
 local gate = require "tidegate"
 local links = require "apps.registry.links"
 local names = require "apps.registry.names"
+local quota = require "apps.registry.quota"
 local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
 
@@ -68,6 +69,7 @@ function M.routes(app, reg)
     local digest, target = find(reg, q)
     record.change(reg, q, { blob = digest }, links.remove, reg, reg.layout.layer, q.repo, digest,
       target)
+    quota.drop(reg, q.repo, target)
     return reply(202)
   end)
 end

@@ -43,6 +43,7 @@ local OPTIONS = {
   allow = "function",
   immutable = "any",
   admit = "function",
+  quota = "function",
   audit = "any",
   on = { "table", default = {} },
   prefix = { "string", default = "/v2" },
@@ -95,9 +96,11 @@ return function(options)
     layout = o.layout or require "layouts.distribution",
     allow = o.allow,
     admit = o.admit,
+    quota = o.quota,
     audit = read(record.read, o.audit),
     immutable = read(immutable.read, o.immutable),
     prefix = o.prefix,
+    id = table.concat({ o.prefix, unpack(type(o.host) == "table" and o.host or { o.host }) }, "|"),
     emit = events.new(o.on),
     types = types.cache(),
     space = namespace.new(o.prefix),
@@ -109,6 +112,9 @@ return function(options)
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
     { below = reg.layout.root or "", shared = o.shared })
+  if reg.quota and not reg.layout.linked then
+    error("registry: 'quota' needs a layout with 'layers', 'revisions' and 'linked'", 2)
+  end
   local app = gate.app { prefix = reg.prefix, host = o.host,
     on_error = errors(asks_for_token and token.challenge(reg) or who.challenge) }
   local around = notices.around(app, reg)

@@ -18,6 +18,7 @@ local gate = require "tidegate"
 local immutable = require "apps.registry.immutable"
 local links = require "apps.registry.links"
 local names = require "apps.registry.names"
+local quota = require "apps.registry.quota"
 local references = require "apps.registry.references"
 local referrers = require "apps.registry.referrers"
 local record = require "apps.registry.record"
@@ -202,11 +203,15 @@ local function put(reg, q)
   if subject == false then invalid("not a descriptor", { at = "/subject" }) end
   q.subject = subject
   admit.ask(reg, q, doc, { digest = digest, size = #text, mediaType = media_type, tags = wanted })
+  local owned = reg.quota and links.follow(reg, reg.layout.revision, repo, digest)
   local function old(tag) return (tags.read(reg, repo, tag)) end
   record.push(reg, q, wanted, digest, old, function()
-    reg.store:put(reg.layout.blob(target), text)
-    own(reg, repo, digest, target, subject,
-      subject and referrers.entry(doc, media_type, digest, #text))
+    quota.keep(reg, q, #text, owned, function()
+      reg.store:put(reg.layout.blob(target), text)
+      own(reg, repo, digest, target, subject,
+        subject and referrers.entry(doc, media_type, digest, #text))
+      return true
+    end)
     for _, tag in ipairs(wanted) do set_tag(reg, q, tag, digest, target) end
   end)
   reg.types.put(target, media_type)
@@ -274,6 +279,7 @@ local function delete(reg, q)
   if subject then
     for _, d in ipairs { digest, target } do referrers.remove(reg, repo, subject, d) end
   end
+  quota.drop(reg, repo, target)
   gate.log.info("manifest deleted", { repo = repo, digest = digest })
   reg.emit(q, "manifest.deleted", { digest = digest })
   return reply(202)

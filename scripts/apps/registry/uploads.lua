@@ -7,6 +7,7 @@ local access = require "apps.registry.access"
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
 local names = require "apps.registry.names"
+local quota = require "apps.registry.quota"
 local reply = require "apps.registry.reply"
 local sessions = require "apps.registry.sessions"
 
@@ -116,9 +117,15 @@ end
 -- Appends the request's body. Returns what `into` gave, or nil when somebody else has appended
 -- meanwhile, and the client has to look where the session stands.
 local function append(reg, q, s, announced)
-  local got, e = gate.try(sessions.append, reg, s, q.body, announced)
+  local room = quota.room(reg, q, s.size)
+  local is_cut = room and (announced or math.huge) > room
+  local got, e = gate.try(sessions.append, reg, s, q.body, is_cut and room or announced)
   if not got then
     if is_overtaken(e) then return nil end
+    if is_cut and e.name == "TOO_LARGE" then
+      sessions.remove(reg, s) -- what came fills a store, and can never be finished
+      quota.cut(reg, q)
+    end
     count("interrupted")
     gate.log.info("upload broke off", { why = e.name, stored = e.stored })
     error(e, 0)
@@ -131,8 +138,8 @@ local function append(reg, q, s, announced)
 end
 
 -- The body goes straight to its final name, and is there only if it is what the digest says.
--- Returns its size, or false when it is not.
-local function stream_blob(reg, q, repo, digest, algorithm)
+-- Returns its size and its SHA-256 digest, or false when it is not.
+local function stream_in(reg, q, digest, algorithm, room)
   local hashes = { "sha256" }
   local key = nil
   if algorithm == "sha256" then
@@ -141,15 +148,35 @@ local function stream_blob(reg, q, repo, digest, algorithm)
     hashes[2] = algorithm
   end
   local sink = reg.store:create(key)
-  local got, e = gate.try(q.body.into, q.body, sink, { hash = hashes, expect = digest })
+  local got, e = gate.try(q.body.into, q.body, sink,
+    { hash = hashes, expect = digest, limit = room })
   if not got then
     if e.name == "MISMATCH" then return false end
+    if room and e.name == "TOO_LARGE" then quota.cut(reg, q) end
     error(e, 0)
   end
   local target = "sha256:" .. got.sha256
   if not key then sink:commit(reg.layout.blob(target)) end
-  blobs.own(reg, repo, digest, target)
-  return got.size
+  return got.size, target
+end
+
+-- The same, and the repository owns it: within its quota, which a body of known length is held
+-- against before it is read, and any other while it is.
+local function stream_blob(reg, q, repo, digest, algorithm)
+  local owned = reg.quota and blobs.has(reg, repo, digest)
+  local room = not q.length and not owned and quota.room(reg, q, 0) or nil
+  local function stream()
+    return stream_in(reg, q, digest, algorithm, room)
+  end
+  local function own(size, target)
+    if size then blobs.own(reg, repo, digest, target) end
+    return size
+  end
+  if q.length then
+    return quota.keep(reg, q, q.length, owned, function() return own(stream()) end)
+  end
+  local size, target = stream()
+  return size and quota.keep(reg, q, size, owned, function() return own(size, target) end)
 end
 
 local function mismatch(digest)
@@ -176,6 +203,18 @@ local function post_whole(reg, q)
   return created(reg, q.repo, digest)
 end
 
+-- Makes the repository own a blob of another one; false if that is more than its quota.
+local function own_within(reg, q, digest, target)
+  local blob = reg.quota and reg.store:stat(reg.layout.blob(target))
+  local owned = blob and blobs.has(reg, q.repo, digest)
+  local ok, e = gate.try(quota.keep, reg, q, blob and blob.size or 0, owned, function()
+    blobs.own(reg, q.repo, digest, target)
+    return true
+  end)
+  if not ok and (q.asks or e.name ~= "DENIED") then error(e, 0) end
+  return ok
+end
+
 -- ?mount=&from=: owns the blob here if the user may read it there. Without a `from` the repository
 -- is tried that has last been seen to own it. Whatever is wrong is no error: the client then gets
 -- an ordinary session.
@@ -189,8 +228,7 @@ local function mount(reg, q)
   if not access.may(reg, q, "pull", from) then return false end
   local ok, rule = access.may(reg, q, "mount", q.repo)
   local target = ok and blobs.has(reg, from, digest)
-  if not target then return false end
-  blobs.own(reg, q.repo, digest, target)
+  if not target or not own_within(reg, q, digest, target) then return false end
   q.action, q.rule = "mount", rule
   reg.emit(q, "blob.mounted", { digest = digest, from = from })
   return true
@@ -200,6 +238,7 @@ local function post(reg, q)
   access.enter(reg, q, "push")
   if q.query.mount and mount(reg, q) then return created(reg, q.repo, q.query.mount) end
   if q.query.digest then return post_whole(reg, q) end
+  quota.room(reg, q, 0)
   local algorithm = q.query["digest-algorithm"] or "sha256"
   if not names.is_algorithm(algorithm) then
     gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
@@ -238,7 +277,10 @@ local function finish(reg, q, s, announced, digest, algorithm)
   if not sums and not is_overtaken(lost) then error(lost, 0) end
   if not sums then return nil end
   if digest ~= algorithm .. ":" .. sums[algorithm] then return false end
-  local ok, e = gate.try(sessions.commit, reg, s, digest, "sha256:" .. sums.sha256)
+  local owned = reg.quota and blobs.has(reg, s.repo, digest)
+  local ok, e = gate.try(quota.keep, reg, q, s.size, owned, function()
+    return sessions.commit(reg, s, digest, "sha256:" .. sums.sha256)
+  end)
   if not ok and not is_overtaken(e) then error(e, 0) end
   return ok and s.size
 end
