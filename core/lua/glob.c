@@ -185,8 +185,14 @@ static void step(const struct glob *g, struct set *next, unsigned at, unsigned c
 
 int glob_match(struct span pattern, struct span text, const char **why)
 {
-    struct glob g = {.rest = pattern, .at_start = true};
+    struct glob g; /* six kilobytes: only what is used is set */
     struct set sets[2];
+    unsigned at = 0;
+    size_t i = 0;
+    g.rest = pattern;
+    g.n = g.depth = 0;
+    g.at_start = true;
+    g.why = NULL;
     if (pattern.n > GLOB_MAX || text.n > GLOB_TEXT)
         g.why = text.n > GLOB_TEXT ? "a text has at most 4096 bytes"
                                    : "a pattern has at most 256 bytes";
@@ -197,12 +203,18 @@ int glob_match(struct span pattern, struct span text, const char **why)
         return E_INVALID;
     }
     add(&g, END);
+    /* before the first wildcard there is one way only */
+    for (; i < text.n && g.places[at].kind == BYTE; at++, i++)
+        if ((unsigned char)text.p[i] != g.places[at].byte)
+            return 0;
+    if (g.places[at].kind == STARS && g.places[at + 1].kind == END)
+        return 1;
     struct set *now = &sets[0], *next = &sets[1];
     memset(now, 0, g.n * sizeof now->has[0]);
-    enter(&g, now, 0);
-    for (size_t i = 0; i < text.n; i++) {
+    enter(&g, now, at);
+    for (; i < text.n; i++) {
         memset(next, 0, g.n * sizeof next->has[0]);
-        for (unsigned at = 0; at < g.n; at++)
+        for (at = 0; at < g.n; at++)
             if (now->has[at])
                 step(&g, next, at, (unsigned char)text.p[i]);
         struct set *swap = now;
