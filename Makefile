@@ -162,14 +162,46 @@ check-arrows:
 	luajit spec/arrows.lua
 everything: $(BUILD)/tidegate $(BUILD)/unit $(BUILD)/load $(FUZZ_SRC:%.c=$(BUILD)/%.o)
 
-.PHONY: format install clean help
+.PHONY: format install uninstall clean help
 format: ## let clang-format lay out the C files
 	clang-format -i $(C_FILES)
-install: build ## install below $(DESTDIR)$(prefix)
-	install -D $(BUILD)/tidegate $(DESTDIR)$(prefix)/bin/tidegate
-	for f in $$(find examples -type f); do \
-	  install -D -m 644 $$f $(DESTDIR)$(prefix)/share/tidegate/$$f || exit 1; done
-	install -D -m 644 -t $(DESTDIR)$(prefix)/share/doc/tidegate README.md docs/*.md
+
+# Where everything goes; packagers set prefix and DESTDIR, or any of these.
+bindir = $(prefix)/bin
+datadir = $(prefix)/share
+docdir = $(datadir)/doc/tidegate
+exampledir = $(datadir)/tidegate/examples
+mandir = $(datadir)/man
+unitdir = $(prefix)/lib/systemd/system
+completiondir = $(datadir)/bash-completion/completions
+VERSION := $(shell sed -n 's/^.define VERSION "\(.*\)"/\1/p' core/version.h)
+EXAMPLES = $(shell cd examples && find . -type f ! -path './systemd/*' ! -path './shell/*')
+DOCS = README.md $(wildcard docs/*.md)
+PAGES = man1/tidegate.1 man5/tidegate-script.5
+UNITS = tidegate.service tidegate.socket
+PUT = install -D -m 644
+
+# a manual page lists the commands that this program has
+$(BUILD)/man/%: docs/%.in $(BUILD)/tidegate
+	@mkdir -p $(@D)
+	@$(BUILD)/tidegate help | awk -F '  +' '/^  [a-z]/ { gsub("-", "\\-"); \
+	  printf ".TP\n.B tidegate %s%s\n%s\n", $$2, (NF > 3 ? " " $$3 : ""), $$NF }' > $@.commands
+	@sed -e 's,@version@,$(VERSION),; s,@docdir@,$(docdir),; s,@exampledir@,$(exampledir),' \
+	  -e '/^@commands@$$/{r $@.commands' -e 'd}' $< > $@
+
+install: build $(foreach p,$(PAGES),$(BUILD)/man/$(notdir $p)) ## install below $(DESTDIR)$(prefix)
+	install -D $(BUILD)/tidegate $(DESTDIR)$(bindir)/tidegate
+	for f in $(EXAMPLES); do $(PUT) examples/$$f $(DESTDIR)$(exampledir)/$$f || exit 1; done
+	$(PUT) -t $(DESTDIR)$(docdir) $(DOCS)
+	for f in $(PAGES); do $(PUT) $(BUILD)/man/$${f#*/} $(DESTDIR)$(mandir)/$$f || exit 1; done
+	$(PUT) examples/shell/tidegate.bash $(DESTDIR)$(completiondir)/tidegate
+	$(PUT) -t $(DESTDIR)$(unitdir) $(UNITS:%=examples/systemd/%)
+	sed -i 's,/usr/local/bin,$(bindir),' $(DESTDIR)$(unitdir)/tidegate.service
+uninstall: ## remove what install has put there, and nothing else
+	rm -f $(DESTDIR)$(bindir)/tidegate $(DESTDIR)$(completiondir)/tidegate
+	rm -f $(PAGES:%=$(DESTDIR)$(mandir)/%) $(UNITS:%=$(DESTDIR)$(unitdir)/%)
+	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)/tidegate
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 help: ## list these

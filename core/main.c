@@ -145,12 +145,25 @@ static const struct command commands[] = {
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
+static int wider(int width, const char *text)
+{
+    int n = (int)strlen(text);
+    return n > width ? n : width;
+}
+
+/* The completion for shells and the manual page are made of this: two spaces between
+ * columns. */
 static void usage(FILE *out)
 {
+    int name = 0, arguments = 0;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        name = wider(name, commands[i].name);
+        arguments = wider(arguments, commands[i].arguments);
+    }
     fprintf(out, "usage: tidegate COMMAND\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-13s %-22s %s\n", commands[i].name, commands[i].arguments,
-                commands[i].summary);
+        fprintf(out, "  %-*s  %-*s  %s\n", name, commands[i].name, arguments,
+                commands[i].arguments, commands[i].summary);
     fprintf(
         out,
         "\nEvery example reads TIDEGATE_LISTEN and TIDEGATE_DATA from the environment.\n"
