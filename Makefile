@@ -150,7 +150,7 @@ check-format:
 	@echo "clang-format --dry-run"
 	@clang-format --dry-run -Werror $(C_FILES)
 check-lua:
-	luacheck --no-color -q scripts examples spec
+	luacheck --no-color -q scripts examples spec .ci/image.lua
 check-gcc:
 	$(MAKE) --no-print-directory everything CC=gcc BUILD=$(BUILD)/gcc
 check-clang:
@@ -162,7 +162,7 @@ check-arrows:
 	luajit spec/arrows.lua
 everything: $(BUILD)/tidegate $(BUILD)/unit $(BUILD)/load $(FUZZ_SRC:%.c=$(BUILD)/%.o)
 
-.PHONY: format install uninstall clean help
+.PHONY: format install uninstall image clean help
 format: ## let clang-format lay out the C files
 	clang-format -i $(C_FILES)
 
@@ -201,6 +201,9 @@ uninstall: ## remove what install has put there, and nothing else
 	rm -f $(DESTDIR)$(bindir)/tidegate $(DESTDIR)$(completiondir)/tidegate
 	rm -f $(PAGES:%=$(DESTDIR)$(mandir)/%) $(UNITS:%=$(DESTDIR)$(unitdir)/%)
 	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)/tidegate
+
+image: build ## an OCI image of the program below $(BUILD)/image, without root, network and container tools
+	@luajit .ci/image.lua $(BUILD)/tidegate $(VERSION) $(BUILD)/image
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
