@@ -151,12 +151,26 @@ int disk_unlink(int dir, const char *path)
     return UNLESS(rc, unlinkat(dir, path, 0));
 }
 
+/* link(2) refuses a name that exists, everywhere. A crash between the two calls leaves two
+ * names of one file. */
+static int rename_by_link(int fromdir, const char *from, int todir, const char *to)
+{
+    if (linkat(fromdir, from, todir, to, 0) != 0 || unlinkat(fromdir, from, 0) != 0)
+        return -errno;
+    return 0;
+}
+
 int disk_rename(int fromdir, const char *from, int todir, const char *to,
                 bool keep_target)
 {
     int rc = ask_name("rename", fromdir, from, todir, to);
-    return UNLESS(
-        rc, renameat2(fromdir, from, todir, to, keep_target ? RENAME_NOREPLACE : 0));
+    if (!keep_target || rc > 0 || (rc < 0 && rc != -EINVAL))
+        return UNLESS(rc, renameat(fromdir, from, todir, to));
+    if (rc == 0 && renameat2(fromdir, from, todir, to, RENAME_NOREPLACE) != 0)
+        rc = -errno;
+    if (rc == -EINVAL) /* NFS and others know no such flag; a hook may play them */
+        rc = rename_by_link(fromdir, from, todir, to);
+    return (int)told(rc);
 }
 
 int disk_link(int fromdir, const char *from, int todir, const char *to)

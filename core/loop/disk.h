@@ -39,7 +39,8 @@ int disk_syncdir(int dirfd);
 int disk_mkdir(int dir, const char *path, mode_t mode);
 int disk_rmdir(int dir, const char *path);
 int disk_unlink(int dir, const char *path);
-/* keep_target: -EEXIST when the target exists (RENAME_NOREPLACE). */
+/* keep_target: -EEXIST when the target exists (RENAME_NOREPLACE, or else link and unlink, so
+ * then `from` has to be a file). */
 int disk_rename(int fromdir, const char *from, int todir, const char *to,
                 bool keep_target);
 int disk_link(int fromdir, const char *from, int todir, const char *to);

@@ -145,6 +145,25 @@ TEST("disk: what an operation returned is told, what was not done counts as done
     close(dir);
 }
 
+TEST("disk: a file system without RENAME_NOREPLACE replaces nothing either")
+{
+    struct witness w = {.skip = -EINVAL};
+    struct stat before, st;
+    int dir = open_fresh("link");
+    close(disk_create(dir, "a", 0600));
+    close(disk_create(dir, "b", 0600));
+    EXPECT_EQ(fstatat(dir, "a", &before, 0), 0);
+    disk_set_hook(say, &w);
+    EXPECT_EQ(disk_rename(dir, "a", dir, "b", true), -EEXIST);
+    EXPECT_EQ(disk_rename(dir, "a", dir, "c", true), 0);
+    EXPECT_EQ(disk_rename(dir, "a", dir, "d", true), -ENOENT);
+    disk_set_hook(NULL, NULL);
+    EXPECT_EQ(fstatat(dir, "c", &st, 0), 0);
+    EXPECT(st.st_ino == before.st_ino && st.st_nlink == 1);
+    EXPECT_EQ(faccessat(dir, "a", F_OK, 0), -1);
+    close(dir);
+}
+
 TEST("disk: errors are those of the system call")
 {
     int dir = open_fresh("errors");
