@@ -41,13 +41,23 @@ function M.start(at)
     end,
   }
   return setmetatable({
-    folder = folder, daemon = daemon, n = 0, user = "",
-    trust = at.certs and "--tlscacert " .. at.certs .. "/ca.crt" or "--plain-http",
+    folder = folder, daemon = daemon, n = 0, user = "", certs = at.certs,
   }, client)
 end
 
 function client:run(command, ...)
   return tool.must(("timeout 60 ctr -a %s/socket "):format(self.folder) .. command:format(...))
+end
+
+-- On 127.0.0.1 it speaks plain HTTP unless a file about the registry says otherwise.
+function client:trust(ref)
+  if not self.certs then return "--plain-http" end
+  local address = ref:match("^[^/]+")
+  local folder = ("%s/hosts/%s"):format(self.folder, address)
+  tool.must("mkdir -p " .. folder)
+  tool.write(folder .. "/hosts.toml", ('[host."https://%s"]\nca = "%s/ca.crt"\n')
+    :format(address, self.certs))
+  return ("--hosts-dir %s/hosts"):format(self.folder)
 end
 
 function client:fresh()
@@ -60,7 +70,7 @@ function client:push_layout(ref, folder)
   local repo = ref:match("^(.+):[^:]+$")
   tool.must(("tar -C %s -cf %s.tar ."):format(folder, folder))
   self:run("images import --all-platforms --no-unpack --base-name %s %s.tar", repo, folder)
-  self:run("images push %s %s %s %s:v1", self.trust, self.user, ref, repo)
+  self:run("images push %s %s %s %s:v1", self:trust(ref), self.user, ref, repo)
 end
 
 function client:push(ref, files)
@@ -84,7 +94,7 @@ end
 function client:pull(ref, arch)
   self:forget()
   self:run("images pull --snapshotter native --platform linux/%s %s %s %s", arch or "amd64",
-    self.trust, self.user, ref)
+    self:trust(ref), self.user, ref)
   local digest = self:run("images ls"):match(ref:gsub("%p", "%%%0") .. "%s+%S+%s+(sha256:%x+)")
   return image.collect(self:fresh(), digest, arch or "amd64", function(blob, path)
     self:run("content get %s > %s", blob, path)
