@@ -61,6 +61,9 @@ describe("examples/kubernetes", function()
       assert.equal("http", get.port)
       assert.equal(200, g:request("GET", get.path).status, probe)
     end
+    local scrape = pod.metadata.annotations
+    assert.equal("5000", scrape["prometheus.io/port"])
+    assert.equal(200, g:request("GET", scrape["prometheus.io/path"]).status)
     local drain = table.concat(container.lifecycle.preStop.exec.command, " ")
     assert.truthy(drain:find "^/usr/bin/tidegate drain ", drain)
     g:stop()
