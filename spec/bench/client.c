@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,7 +28,21 @@ void die(const char *format, ...)
     exit(1);
 }
 
-struct client *client_open(unsigned port)
+/* As a client does that wants to be fast: it asks the socket for much at once. */
+static void secure(struct client *c)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    if (!ctx)
+        die("no TLS");
+    SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_default_read_buffer_len(ctx, sizeof c->buf);
+    c->ssl = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1 || SSL_connect(c->ssl) != 1)
+        die("TLS with port %u: %s", c->port, ERR_error_string(ERR_peek_error(), NULL));
+}
+
+struct client *client_open(unsigned port, bool tls)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int on = 1;
@@ -39,11 +55,14 @@ struct client *client_open(unsigned port)
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0)
         die("connect to port %u: %s", port, strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (tls)
+        secure(c);
     return c;
 }
 
 void client_close(struct client *c)
 {
+    SSL_free(c->ssl);
     close(c->fd);
     free(c);
 }
@@ -52,8 +71,9 @@ void client_send(struct client *c, const void *p, size_t n)
 {
     const char *at = p;
     while (n > 0) {
-        ssize_t sent = send(c->fd, at, n, MSG_NOSIGNAL);
-        if (sent < 0)
+        ssize_t sent =
+            c->ssl ? SSL_write(c->ssl, at, (int)n) : send(c->fd, at, n, MSG_NOSIGNAL);
+        if (sent <= 0)
             die("send: %s", strerror(errno));
         at += sent;
         n -= (size_t)sent;
@@ -87,9 +107,14 @@ void client_head(struct client *c, const char *method, const char *path, uint64_
     client_send(c, head, (size_t)n);
 }
 
+static ssize_t take(struct client *c, char *to, size_t n)
+{
+    return c->ssl ? SSL_read(c->ssl, to, (int)n) : recv(c->fd, to, n, 0);
+}
+
 static void fill(struct client *c)
 {
-    ssize_t got = recv(c->fd, c->buf + c->n, sizeof c->buf - 1 - c->n, 0);
+    ssize_t got = take(c, c->buf + c->n, sizeof c->buf - 1 - c->n);
     if (got < 0)
         die("recv: %s", strerror(errno));
     if (got == 0)
@@ -140,7 +165,7 @@ void client_reply(struct client *c, int status)
     size_t ahead = c->n - (size_t)(end + 4 - c->buf);
     c->n = 0;
     for (left -= ahead; left > 0;) {
-        ssize_t got = recv(c->fd, c->buf, left < sizeof c->buf ? left : sizeof c->buf, 0);
+        ssize_t got = take(c, c->buf, left < sizeof c->buf ? left : sizeof c->buf);
         if (got <= 0)
             die("the body ended early");
         left -= (uint64_t)got;

@@ -3,6 +3,7 @@
  * load: what `make bench` measures servers with.
  *
  *   load get PORT PATH COUNT              GETs one after the other on one connection
+ *   load gets PORT PATH COUNT             the same with TLS
  *   load push PORT REPO FILE SIZE COUNT   COUNT blobs at once, each on its own connection
  *   load slow PORT PATH COUNT             COUNT connections that GET and read a KiB each 20
  *                                         ms, until the input ends
@@ -101,7 +102,7 @@ static void *push_run(void *arg)
     struct push *p = arg;
     char path[5 * 1024];
     int fd = open(p->file, O_RDONLY | O_CLOEXEC);
-    struct client *c = client_open(p->port);
+    struct client *c = client_open(p->port, false);
     if (fd < 0)
         die("%s: %s", p->file, strerror(errno));
     pthread_barrier_wait(p->start);
@@ -150,9 +151,9 @@ static void push(unsigned port, const char *repo, const char *file, uint64_t siz
     pthread_barrier_destroy(&start);
 }
 
-static void get(unsigned port, const char *path, uint64_t count)
+static void get(unsigned port, bool tls, const char *path, uint64_t count)
 {
-    struct client *c = client_open(port);
+    struct client *c = client_open(port, tls);
     double began = now();
     for (uint64_t i = 0; i < count; i++) {
         client_head(c, "GET", path, 0);
@@ -168,7 +169,7 @@ static void idle(unsigned port, uint64_t count)
     if (count > IDLE_MAX)
         die("at most %d connections", IDLE_MAX);
     for (uint64_t i = 0; i < count; i++) {
-        struct client *c = client_open(port);
+        struct client *c = client_open(port, false);
         client_head(c, "GET", "/v2/", 0);
         client_reply(c, 200);
         fds[i] = dup(c->fd); /* the client's buffer is not worth keeping */
@@ -186,7 +187,7 @@ static void idle(unsigned port, uint64_t count)
 static int slow_open(unsigned port, const char *path)
 {
     int window = SLOW_WINDOW;
-    struct client *c = client_open(port);
+    struct client *c = client_open(port, false);
     setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
     client_head(c, "GET", path, 0);
     int fd = dup(c->fd);
@@ -217,7 +218,9 @@ static void slow(unsigned port, const char *path, uint64_t count)
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "get") == 0)
-        get((unsigned)number(argv[2]), argv[3], number(argv[4]));
+        get((unsigned)number(argv[2]), false, argv[3], number(argv[4]));
+    else if (argc == 5 && strcmp(argv[1], "gets") == 0)
+        get((unsigned)number(argv[2]), true, argv[3], number(argv[4]));
     else if (argc == 7 && strcmp(argv[1], "push") == 0)
         push((unsigned)number(argv[2]), argv[3], argv[4], number(argv[5]),
              (size_t)number(argv[6]));
@@ -226,7 +229,7 @@ int main(int argc, char **argv)
     else if (argc == 4 && strcmp(argv[1], "idle") == 0)
         idle((unsigned)number(argv[2]), number(argv[3]));
     else
-        die("usage: load get PORT PATH COUNT | slow PORT PATH COUNT | "
+        die("usage: load get|gets PORT PATH COUNT | slow PORT PATH COUNT | "
             "push PORT REPO FILE SIZE COUNT | idle PORT COUNT");
     return 0;
 }

@@ -3,7 +3,14 @@
 local gate = require "tidegate"
 local registry = require "apps.registry"
 
-gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 2, log = { level = "error" } }
+gate.config {
+  listen = {
+    gate.env "TIDEGATE_LISTEN",
+    { address = gate.env "LISTEN_TLS",
+      tls = { cert = gate.env "TLS_CERT", key = gate.env "TLS_KEY" } },
+  },
+  workers = 2, log = { level = "error" },
+}
 
 local disk = gate.store.fs {
   root = gate.env "TIDEGATE_DATA",

@@ -29,6 +29,7 @@ local WRK_S = 2
 local REGISTRIES = { "tidegate sync", "tidegate async", "docker-registry" }
 local PUSHERS = { "tidegate sync", "tidegate async", "docker-registry", "machine" }
 local KEEPERS = { "tidegate sync", "docker-registry" } -- of memory
+local TLS_READERS = { "tidegate sync", "nginx" }
 local READERS = { "tidegate sync", "docker-registry", "nginx" }
 local MANIFEST_READERS = { "tidegate sync", "tidegate hook", "docker-registry", "nginx" }
 
@@ -130,11 +131,23 @@ local function get_beside_slow(s, top)
   return median(shares)
 end
 
-local function get_manifest(s)
+local function get_blob_tls(s)
+  return GETS * BLOB / tonumber(run("%s gets %d %s %d", LOAD, s.tls_port, s.blob, GETS))
+end
+
+local function get_manifest_at(s, url)
   local out = run("wrk -t 2 -c 32 -d %ds -H 'Accept: application/vnd.oci.image.manifest.v1+json' "
-    .. "http://127.0.0.1:%d%s", WRK_S, s.port, s.manifest)
+    .. "%s%s", WRK_S, url, s.manifest)
   assert(not out:find "Non%-2xx", s.kind .. " answered errors:\n" .. out)
   return tonumber(out:match "Requests/sec:%s+([%d.]+)")
+end
+
+local function get_manifest(s)
+  return get_manifest_at(s, "http://127.0.0.1:" .. s.port)
+end
+
+local function get_manifest_tls(s)
+  return get_manifest_at(s, "https://127.0.0.1:" .. s.tls_port)
 end
 
 -- what a push by one client is bound by: it cannot be hashed or written faster
@@ -224,6 +237,9 @@ local function measure(top)
   add("GET of a 4 KiB manifest by tag, 32 connections", count, gets)
   add("the same, with an `allow` hook", count, { ["tidegate sync"] = gets["tidegate hook"],
     ["docker-registry"] = gets["docker-registry"], nginx = gets.nginx })
+  add("GET of a 256 MiB blob with TLS, one client", rate, reading(TLS_READERS, get_blob_tls))
+  add("GET of a 4 KiB manifest with TLS, 32 connections", count,
+    reading(TLS_READERS, get_manifest_tls))
   local beside = {}
   for _, kind in ipairs(wanted(READERS)) do beside[kind] = get_beside_slow(readers[kind], top) end
   add(("rate of the first row that is left beside %d slow clients"):format(SLOW), share, beside)

@@ -30,7 +30,11 @@ http {
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
   client_body_temp_path DIR; proxy_temp_path DIR; fastcgi_temp_path DIR;
   uwsgi_temp_path DIR; scgi_temp_path DIR;
-  server { listen 127.0.0.1:PORT; root DIR/www; }
+  server {
+    listen 127.0.0.1:PORT; listen 127.0.0.1:SECURE ssl; root DIR/www;
+    ssl_certificate CERT; ssl_certificate_key KEY; ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_conf_command Options KTLS;
+  }
 }
 ]]
 
@@ -45,7 +49,20 @@ http: { addr: "127.0.0.1:PORT" }
 local user = assert(io.popen "echo $(id -un) $(id -gn)"):read "*l"
 
 local function fill_in(template, s)
-  return (template:gsub("%u%u%u+", { DIR = s.dir, PORT = s.port, USER = user }))
+  return (template:gsub("%u%u%u+", { DIR = s.dir, PORT = s.port, USER = user,
+    SECURE = s.tls_port, CERT = s.cert, KEY = s.key }))
+end
+
+-- one for all, with the key that takes the least work
+local function certificate(top)
+  local cert, key = top .. "/cert.pem", top .. "/key.pem"
+  if not io.open(cert) then
+    assert(os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+      .. "-days 30 -subj /CN=bench -addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s "
+      .. "2>/dev/null")
+      :format(key, cert)) == 0)
+  end
+  return cert, key
 end
 
 -- each makes its configuration in s.dir and returns the command; s.dir holds no space
@@ -63,8 +80,10 @@ end
 
 local function tidegate(durability, more)
   return function(s)
-    return ("exec env TIDEGATE_LISTEN=127.0.0.1:%d TIDEGATE_DATA=%s/data DURABILITY=%s %s "
-      .. "%s serve spec/bench/registry.lua"):format(s.port, s.dir, durability, more or "",
+    return ("exec env TIDEGATE_LISTEN=127.0.0.1:%d TIDEGATE_DATA=%s/data DURABILITY=%s "
+      .. "LISTEN_TLS=127.0.0.1:%d TLS_CERT=%s TLS_KEY=%s %s %s serve "
+      .. "spec/bench/registry.lua"):format(s.port, s.dir, durability, s.tls_port, s.cert, s.key,
+      more or "",
       os.getenv "TIDEGATE_BIN" or "build/tidegate")
   end
 end
@@ -93,7 +112,9 @@ end
 
 -- starts a server of that kind with an empty folder below `top`; waits until it answers
 function M.start(kind, top)
-  local s = { kind = kind, port = free_port(), dir = ("%s/%d"):format(top, #running + 1) }
+  local s = { kind = kind, port = free_port(), tls_port = free_port(),
+    dir = ("%s/%d"):format(top, #running + 1) }
+  s.cert, s.key = certificate(top)
   running[#running + 1] = s
   assert(os.execute(("mkdir -p %s/data %s/www"):format(s.dir, s.dir)) == 0)
   write_file(s.dir .. "/www/ready", "ready\n")
