@@ -2,6 +2,7 @@
 -- The documents and the program say the same: whole gateways in the documents load, and docs/lua.md
 -- has a heading for every function that a script can call, and for no other; each is called in
 -- some spec.
+local certs = require "spec.certs"
 local gateway = require "spec.gateway"
 local lfs = require "lfs"
 local tool = require "spec.tool"
@@ -16,11 +17,15 @@ end
 
 describe("an example", function()
   local folder
-  setup(function() folder = tool.tmpdir() end)
+  setup(function()
+    folder = tool.tmpdir()
+    certs.authority(folder, "ca"):sign("server", "DNS:registry.example")
+  end)
   teardown(function() tool.remove(folder) end)
 
   local function loads(path)
-    local ok, out = tool.run(("TIDEGATE_DATA=%s %s check %s"):format(folder, PROGRAM, path))
+    local ok, out = tool.run(("TIDEGATE_DATA=%s TIDEGATE_TLS=%s %s check %s"):format(folder, folder,
+      PROGRAM, path))
     assert(ok, out)
   end
 
