@@ -57,6 +57,18 @@ static ssize_t parse_1(const char *p, size_t n, struct proxy_header *out)
     return rc ? rc : end + 1 - p;
 }
 
+static struct net_addr address_of(unsigned family, const uint8_t *p)
+{
+    struct net_addr a = {.local = family == UNIX};
+    if (family == INET) {
+        a.ip[10] = a.ip[11] = 0xff;
+        memcpy(a.ip + 12, p, 4);
+    } else if (family == INET6) {
+        memcpy(a.ip, p, 16);
+    }
+    return a;
+}
+
 static ssize_t parse_2(const char *p, size_t n, struct proxy_header *out)
 {
     static const size_t sizes[] = {[UNSPEC] = 0, [INET] = 12, [INET6] = 36, [UNIX] = 216};
@@ -75,14 +87,8 @@ static ssize_t parse_2(const char *p, size_t n, struct proxy_header *out)
     if (n < FIXED_2 + size)
         return E_MORE;
     h.told = command == PROXY && family != UNSPEC && transport == 1;
-    if (family == INET) {
-        h.from.ip[10] = h.from.ip[11] = 0xff;
-        memcpy(h.from.ip + 12, b + FIXED_2, 4);
-    } else if (family == INET6) {
-        memcpy(h.from.ip, b + FIXED_2, 16);
-    } else {
-        h.from.local = true;
-    }
+    if (h.told)
+        h.from = address_of(family, b + FIXED_2);
     *out = h;
     return (ssize_t)(FIXED_2 + size);
 }

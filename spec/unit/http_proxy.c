@@ -38,6 +38,7 @@ static const struct header headers[] = {
     GOOD(SIGNATURE "\x21\x21\0\x24" ADDRESSES_6, "2001:db8::1"),
     GOOD(SIGNATURE "\x20\0\0\0", ""),
     GOOD(SIGNATURE "\x20\x11\0\x0c" ADDRESSES_4, ""),
+    GOOD(SIGNATURE "\x20\x21\0\0", ""), /* without what it announces */
     GOOD(SIGNATURE "\x21\0\0\0", ""),
     GOOD(SIGNATURE "\x21\x12\0\x0c" ADDRESSES_4, ""), /* datagrams */
     BAD("GET / HTTP/1.1\r\n", E_INVALID),
