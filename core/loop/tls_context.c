@@ -353,6 +353,11 @@ SSL *tls_context_open(struct tls_context *x, bool *kernel)
     return SSL_new(x->list[0]);
 }
 
+void tls_context_force(struct tls_context *x, bool kernel)
+{
+    x->kernel = kernel;
+}
+
 const BIO_METHOD *tls_context_wire(const struct tls_context *x)
 {
     return x->wire;

@@ -15,6 +15,9 @@ const BIO_METHOD *tls_context_wire(const struct tls_context *x);
 
 /* Borrowed; the connection is TLS. */
 SSL *tls_object(const struct conn *c);
+/* For cases: from now on as if the kernel had TLS, or had not. */
+void tls_context_force(struct tls_context *x, bool kernel);
+
 /* What lies between OpenSSL and a socket; owned. */
 BIO_METHOD *tls_wire(void);
 

@@ -3,6 +3,7 @@
  * Certificates: a server with one of its own making is refused, unless it is the one that
  * the request trusts and its name is the one that was asked for.
  */
+#include "spec/unit/cert.h"
 #include "spec/unit/http_origin.h"
 
 #include "base/clock.h"
@@ -10,10 +11,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,34 +31,6 @@ struct guard { /* a TLS server for one connection */
     int listener, port;
     bool greeted;
 };
-
-static void make_cert(struct guard *g)
-{
-    static const struct {
-        int nid;
-        const char *value;
-    } extensions[] = {{NID_basic_constraints, "critical,CA:TRUE"},
-                      {NID_subject_alt_name, "IP:127.0.0.1"}};
-    g->key = EVP_EC_gen("P-256");
-    g->cert = X509_new();
-    EXPECT(g->key && g->cert);
-    X509_set_version(g->cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(g->cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(g->cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(g->cert), 3600);
-    X509_set_pubkey(g->cert, g->key);
-    X509_NAME *name = X509_get_subject_name(g->cert);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"spec", -1, -1,
-                               0);
-    X509_set_issuer_name(g->cert, name);
-    for (size_t i = 0; i < 2; i++) {
-        X509_EXTENSION *e =
-            X509V3_EXT_conf_nid(NULL, NULL, extensions[i].nid, extensions[i].value);
-        EXPECT(e && X509_add_ext(g->cert, e, -1));
-        X509_EXTENSION_free(e);
-    }
-    EXPECT(X509_sign(g->cert, g->key, EVP_sha256()));
-}
 
 static void *stand_guard(void *arg)
 {
@@ -88,7 +58,7 @@ static void guard_start(struct guard *g)
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     memset(g, 0, sizeof *g);
-    make_cert(g);
+    cert_make(&g->cert, &g->key);
     g->ctx = SSL_CTX_new(TLS_server_method());
     EXPECT(g->ctx && SSL_CTX_use_certificate(g->ctx, g->cert) == 1 &&
            SSL_CTX_use_PrivateKey(g->ctx, g->key) == 1);
@@ -111,12 +81,6 @@ static void guard_stop(struct guard *g)
     EVP_PKEY_free(g->key);
 }
 
-static void write_cert(const struct guard *g, const char *path)
-{
-    FILE *f = fopen(path, "we");
-    EXPECT(f && PEM_write_X509(f, g->cert) == 1 && fclose(f) == 0);
-}
-
 TEST("http client: takes only certificates that it can verify")
 {
     enum { SYSTEM, OURS, OTHERS };
@@ -134,13 +98,13 @@ TEST("http client: takes only certificates that it can verify")
     origin_start(&o, 0);
     snprintf(files[OURS], sizeof files[OURS], "%s/ours.pem", unit_tmpdir());
     snprintf(files[OTHERS], sizeof files[OTHERS], "%s/others.pem", unit_tmpdir());
-    make_cert(&other);
-    write_cert(&other, files[OTHERS]);
+    cert_make(&other.cert, &other.key);
+    cert_write(other.cert, NULL, files[OTHERS]);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool good = cases[i].rc == 0;
         struct guard g;
         guard_start(&g);
-        write_cert(&g, files[OURS]);
+        cert_write(g.cert, NULL, files[OURS]);
         snprintf(url, sizeof url, "https://%s:%d/", cases[i].host, g.port);
         trial_init(&t, &o, url);
         if (cases[i].trusts != SYSTEM)
