@@ -3,7 +3,6 @@
 -- Errors as the distribution-spec writes them: {"errors":[{"code","message","detail"}]}. Handlers
 -- fail with the specification's own codes; what the machine raises gets its code here.
 local gate = require "tidegate"
-local notices = require "apps.registry.notices"
 local reply = require "apps.registry.reply"
 
 -- by the name of a typed error (docs/lua.md)
@@ -60,6 +59,6 @@ return function(challenge)
       headers["WWW-Authenticate"] = type(challenge) == "function" and challenge(q) or challenge
     end
     local entry = { code = code, message = e.message, detail = e.detail }
-    return notices.namespace(q, reply(e.status, { errors = { entry } }, headers))
+    return reply(e.status, { errors = { entry } }, headers)
   end
 end

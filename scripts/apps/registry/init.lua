@@ -117,7 +117,7 @@ return function(options)
   end
   local app = gate.app { prefix = reg.prefix, host = o.host,
     on_error = errors(asks_for_token and token.challenge(reg) or who.challenge) }
-  local around = notices.around(app, reg)
+  notices.add(app, reg)
 
   app:use(function(q)
     q.user = rawget(q, "user") or who.identify(q) or gate.fail(401, "UNAUTHORIZED", "who are you?")
@@ -125,7 +125,7 @@ return function(options)
   end)
 
   if asks_for_token then token.routes(app) else app:get("/", ping) end
-  for _, room in ipairs(ROOMS) do room.routes(around, reg) end
+  for _, room in ipairs(ROOMS) do room.routes(app, reg) end
   if reg.layout.meaning then
     app:chore("verify", function(c) verify.run(c, reg) end)
     app:chore("usage", function(c) usage.run(c, reg) end)

@@ -6,7 +6,6 @@ local gate = require "tidegate"
 
 local BYTES_MAX = 4096 -- of all warnings of an answer; the specification's
 local LINES_MAX = 10
-local METHODS = { "get", "put", "post", "patch", "delete" }
 
 local M = {}
 
@@ -53,27 +52,14 @@ local function ask(reg, q)
   return value and lines(value)
 end
 
--- Adds to the headers of an answer that is an error.
-function M.namespace(q, r)
-  if q.source then r.headers["OCI-Namespace"] = q.source end
-  return r
-end
-
-local function dress(reg, q, r)
-  if reg.warn and r.status < 400 then r.headers["Warning"] = ask(reg, q) end
-  return M.namespace(q, r)
-end
-
--- The application as the rooms see it, if there is anything to add to their answers.
-function M.around(app, reg)
-  if not reg.warn and not next(reg.mirrors) then return app end
-  local out = {}
-  for _, method in ipairs(METHODS) do
-    out[method] = function(_, pattern, handler)
-      app[method](app, pattern, function(q) return dress(reg, q, handler(q)) end)
-    end
-  end
-  return out
+-- Lets every answer of the registry carry what there is to add to it.
+function M.add(app, reg)
+  if not reg.warn and not next(reg.mirrors) then return end
+  app:after(function(q, r)
+    r.headers = r.headers or {}
+    if q.source then r.headers["OCI-Namespace"] = q.source end
+    if reg.warn and q.action and r.status < 400 then r.headers["Warning"] = ask(reg, q) end
+  end)
 end
 
 return M
