@@ -8,7 +8,7 @@ local tags = require "apps.registry.tags"
 
 local M = {}
 
-function M.routes(app, reg)
+function M.about(app, reg)
   app:explain(function(q)
     if q.method ~= "PUT" or not q.tag or not immutable.is(reg, q, q.repo, q.tag) then return end
     local digest = tags.read(reg, q.repo, q.tag)

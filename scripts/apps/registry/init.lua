@@ -13,6 +13,7 @@ local check = require("tidegate.check").check
 local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
+local explain = require "apps.registry.explain"
 local immutable = require "apps.registry.immutable"
 local limits = require "apps.registry.limits"
 local names = require "apps.registry.names"
@@ -28,7 +29,6 @@ local verify = require "apps.registry.verify"
 local ROOMS = {
   require "apps.registry.blobs",
   require "apps.registry.catalog",
-  require "apps.registry.explain",
   require "apps.registry.manifests",
   require "apps.registry.referrers",
   require "apps.registry.tags",
@@ -117,6 +117,7 @@ return function(options)
   end
   local app = gate.app { prefix = reg.prefix, host = o.host,
     on_error = errors(asks_for_token and token.challenge(reg) or who.challenge) }
+  explain.about(app, reg)
   notices.add(app, reg)
 
   app:use(function(q)
