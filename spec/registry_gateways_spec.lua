@@ -42,8 +42,8 @@ describe("two gateways on one store", function()
 
   before_each(function()
     data = tool.tmpdir()
-    a = pusher.registry("", { data = data })
-    b = pusher.registry("", { data = data })
+    a = pusher.registry("", { data = data, store = 'durability = "async"' })
+    b = pusher.registry("", { data = data, store = 'durability = "async"' })
   end)
 
   after_each(function()

@@ -137,7 +137,8 @@ describe("an immutable tag that is set by several at once", function()
     data = tool.tmpdir()
     gateways = {}
     for i = 1, 2 do
-      gateways[i] = pusher.registry([[ immutable = { "v*" } ]], { data = data })
+      gateways[i] = pusher.registry([[ immutable = { "v*" } ]],
+        { data = data, store = 'durability = "async"' })
     end
   end)
   teardown(function()
