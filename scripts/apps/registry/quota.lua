@@ -38,8 +38,10 @@ end
 
 -- 403: the quota is a rule, and after other codes clients try again.
 local function refuse(q, used, size)
-  access.deny(q, ("the quota of %s is %s, and %s are used"):format(q.repo, human(q.quota),
-    human(used)), { quota = q.quota, used = used, size = size })
+  local why = ("the quota of %s is %s, and %s are used"):format(q.repo, human(q.quota),
+    human(used))
+  gate.decided("quota", false, why)
+  access.deny(q, why, { quota = q.quota, used = used, size = size })
 end
 
 -- What is used, `coming` included, which is on its way; fails unless so many bytes more fit.
