@@ -9,7 +9,7 @@ gate.config {
     { address = gate.env "LISTEN_TLS",
       tls = { cert = gate.env "TLS_CERT", key = gate.env "TLS_KEY" } },
   },
-  workers = 2, log = { level = "error" },
+  workers = 2, log = { level = "error", access = false },
 }
 
 local disk = gate.store.fs {

@@ -125,6 +125,7 @@ local function get_beside_slow(s, top)
     local p = assert(io.popen(("%s slow %d %s %d >%s/slow"):format(LOAD, s.port, s.blob, SLOW, top),
       "w"))
     while run("cat %s/slow", top) == "" do run "sleep 0.05" end
+    run "sleep 1" -- until what their sockets hold is full
     shares[i] = get_blob(s) / alone
     p:close()
   end
