@@ -81,7 +81,7 @@ end
 -- A client that pulls by way of a mirror says in ?ns= from which host the image would be.
 function M.enter(reg, q, action)
   local repo = q.params.repo
-  local mirror = action == "pull" and q.query.ns and reg.mirrors[q.query.ns]
+  local mirror = reg.mirrored and action == "pull" and q.query.ns and reg.mirrors[q.query.ns]
   if mirror then
     repo = mirror .. "/" .. repo
     q.source = q.query.ns

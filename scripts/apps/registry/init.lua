@@ -105,7 +105,7 @@ return function(options)
     types = types.cache(),
     space = namespace.new(o.prefix),
     sparse = o.sparse,
-    mirrors = o.mirrors,
+    mirrors = o.mirrors, mirrored = next(o.mirrors) ~= nil,
     warn = o.warn,
     limits = limits.new(o.limits, o.prefix .. " " .. gate.json.encode { o.host }),
   }
