@@ -3,6 +3,7 @@
 -- `tidegate hash-password`: from a pipe, and at a terminal that shows nothing.
 local fcntl = require "posix.fcntl"
 local poll = require "posix.poll"
+local signal = require "posix.signal"
 local stdlib = require "posix.stdlib"
 local tool = require "spec.tool"
 local unistd = require "posix.unistd"
@@ -81,7 +82,11 @@ describe("tidegate hash-password", function()
       unistd._exit(127)
     end
     local shown, asked = "", 0
-    while poll.rpoll(master, 20000) == 1 do
+    while true do
+      if poll.rpoll(master, 20000) ~= 1 then
+        signal.kill(pid, signal.SIGKILL) -- it says nothing more
+        break
+      end
       local text = unistd.read(master, 4096)
       if not text or text == "" then break end
       shown = shown .. text
@@ -110,6 +115,9 @@ describe("tidegate hash-password", function()
   end)
 
   it("leaves at Ctrl-C", function()
+    if tool.sanitizer == "threads" then
+      pending "ThreadSanitizer holds signals back while a thread waits in read"
+    end
     local code, shown = at_terminal { "s3c\3" }
     assert.equal(2, code) -- the number of the signal
     assert.falsy(shown:find("s3c", 1, true), shown)
