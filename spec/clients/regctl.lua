@@ -34,7 +34,8 @@ function client:know(ref)
   local address = ref:match("^[^/]+")
   if self.known[address] then return ref end
   self.known[address] = true
-  local trust = self.certs and ("--cacert %s/ca.crt"):format(self.certs) or "--tls disabled"
+  local trust = "--tls disabled"
+  if self.certs then trust = "--cacert " .. tool.quote(tool.read(self.certs .. "/ca.crt")) end
   self:run("registry set --skip-check --blob-chunk %d --blob-max %d %s %s", PIECE, PIECE, trust,
     address)
   return ref
