@@ -5,6 +5,8 @@
 local pusher = require "spec.pusher"
 local tool = require "spec.tool"
 
+local LATE = "ran longer than 50ms" -- in the log, of code that would never end
+
 local HOOK = [[
   auth = { challenge = 'Basic realm="spec"', identify = function(q)
     return { name = q.headers["x-user"] or "" }
@@ -158,13 +160,16 @@ describe("a user who may not", function()
       { "typed", "an option's function failed[^\n]*NOT_FOUND" },
       { "away", "an option's function failed[^\n]*UPSTREAM" },
       { "late", "an option's function failed[^\n]*TIMEOUT" },
-      { "loop", "ran longer than 50ms" },
-      { "caught", "ran longer than 50ms" },
+      { "loop", LATE },
+      { "caught", LATE },
       { "string", "allow must return true, or false and a reason, it returned a string" },
       { "number", "it returned a number" },
       { "table", "it returned a table" },
       { "label", "allow must return a string behind the verdict, it returned a number" },
     }
+    for i = #cases, 1, -1 do
+      if cases[i][2] == LATE and not tool.watchdog_works then table.remove(cases, i) end
+    end
     for _, case in ipairs(cases) do
       for _, path in ipairs { "manifests/v1", "blobs/" .. DIGEST, "tags/list" } do
         local reply = call("GET", ("broken/%s/%s"):format(case[1], path), "ann")

@@ -64,7 +64,7 @@ local SCRIPT = [[
   end)
   app:get("/slow", function() gate.sleep("300ms") return gate.reply(200, "slow") end)
   app:get("/later", function()
-    gate.after("30ms", function()
+    gate.after("500ms", function()
       local _, e = gate.try(disk.put, disk, "later", "x")
       seen:set("later", e and e.name or "wrote")
     end)
