@@ -7,6 +7,9 @@ local signal = require "posix.signal"
 local socket = require "socket"
 local tool = require "spec.tool"
 
+-- ThreadSanitizer holds signals back: a gateway that gets many while it ends may then stay
+if tool.sanitizer == "threads" then return end
+
 local SCRIPT = [[
   local gate = require "tidegate"
   gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 2 }
