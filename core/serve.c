@@ -302,9 +302,6 @@ static void watch_signals(struct serving *s)
 {
     struct event_base *base = worker_base(s->main);
     timer_init(&s->drain, s->main, on_drain);
-    /* what libevent puts back at the end: a signal that comes late has nothing to stop */
-    for (size_t i = 0; i < SIGNALS; i++)
-        signal((int[]){SIGTERM, SIGINT, SIGHUP, SIGUSR1}[i], SIG_IGN);
     s->signals[0] = evsignal_new(base, SIGTERM, on_stop, s);
     s->signals[1] = evsignal_new(base, SIGINT, on_stop, s);
     s->signals[2] = evsignal_new(base, SIGHUP, on_reload, s);
@@ -426,8 +423,18 @@ static void end_workers(struct serving *s)
     }
 }
 
+/* A signal that comes late has nothing to stop: from here on none arrives, neither between the
+ * end of its watcher and that of the process, nor while a thread is joined. */
+static void close_to_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
 static void finish(struct serving *s)
 {
+    close_to_signals();
     control_close(s->control);
     end_workers(s);
     reload_fini(s);

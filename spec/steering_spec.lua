@@ -7,9 +7,6 @@ local signal = require "posix.signal"
 local socket = require "socket"
 local tool = require "spec.tool"
 
--- ThreadSanitizer holds signals back: a gateway that gets many while it ends may then stay
-if tool.sanitizer == "threads" then return end
-
 local SCRIPT = [[
   local gate = require "tidegate"
   gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = 2 }
@@ -108,7 +105,9 @@ describe("a read-only gateway", function()
   it("refuses every change, and answers every other question", function()
     g:request("GET", "/prepare")
     assert.equal("false false", g:request("GET", "/modes").body)
-    assert.equal("read-only, 0 from before may still write\n", must(g, "readonly on --wait"))
+    -- the writer may be one of them at this very moment, and is waited for
+    local waited = must(g, "readonly on --wait"):gsub("^1 from before may still write\n", "")
+    assert.equal("read-only, 0 from before may still write\n", waited)
     assert.equal("true false", g:request("GET", "/modes").body)
     local reply = g:request("PUT", "/o/x", { body = "x" })
     assert.equal(405, reply.status)
