@@ -2,6 +2,7 @@
 #include "lua/gate.h"
 #include "lua/background.h"
 #include "lua/core.h"
+#include "lua/field.h"
 #include "lua/files.h"
 #include "lua/listen.h"
 #include "lua/streams.h"
@@ -49,14 +50,6 @@ static char **list_at(lua_State *L, int idx, size_t *n)
     return list;
 }
 
-static uint64_t number_of(lua_State *L, const char *name)
-{
-    lua_getfield(L, -1, name);
-    lua_Number n = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return n > 0 ? (uint64_t)n : 0;
-}
-
 /* The references move from the trial to the configuration. */
 static void take_stores(struct vm *vm, struct gate_config *c)
 {
@@ -72,15 +65,6 @@ static void take_stores(struct vm *vm, struct gate_config *c)
     }
     vm->stores = NULL;
     vm->n_stores = 0;
-}
-
-static char *text_of(lua_State *L, const char *name)
-{
-    lua_getfield(L, -1, name);
-    const char *text = lua_tostring(L, -1);
-    char *copy = text ? xstrdup(text) : NULL;
-    lua_pop(L, 1);
-    return copy;
 }
 
 static void read_listen(lua_State *L, struct gate_config *c)
@@ -99,18 +83,17 @@ static void read_listen(lua_State *L, struct gate_config *c)
 /* The place of a file that the option names, or NULL. */
 static char *place_of(lua_State *L, const char *name)
 {
-    lua_getfield(L, -1, name);
-    const char *text = lua_tostring(L, -1);
+    char *text = field_text(L, name);
     char *place = text ? log_place(text) : NULL;
-    lua_pop(L, 1);
+    free(text);
     return place;
 }
 
 static void read_log(lua_State *L, struct log_config *c)
 {
-    c->level = (enum log_level)number_of(L, "log_level");
-    c->json = number_of(L, "log_json") != 0;
-    c->access = (enum log_access)number_of(L, "access");
+    c->level = (enum log_level)field_number(L, "log_level");
+    c->json = field_number(L, "log_json") != 0;
+    c->access = (enum log_access)field_number(L, "access");
     c->file = place_of(L, "log_file");
     c->access_file = place_of(L, "access_file");
 }
@@ -125,21 +108,21 @@ static int read_config(lua_State *L)
     c->routes = list_at(L, lua_gettop(L), &c->n_routes);
     lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.config");
     read_listen(L, c);
-    c->workers = (unsigned)number_of(L, "workers");
-    c->io_threads = (unsigned)number_of(L, "io_threads");
-    c->limits.head = number_of(L, "head");
-    c->limits.idle = number_of(L, "idle");
-    c->limits.stall = number_of(L, "stall");
-    c->limits.response = number_of(L, "response");
-    c->script_memory = number_of(L, "script");
-    c->buffer_memory = number_of(L, "buffers");
-    c->connections = (unsigned)number_of(L, "connections");
-    c->cache_memory = number_of(L, "cache");
+    c->workers = (unsigned)field_number(L, "workers");
+    c->io_threads = (unsigned)field_number(L, "io_threads");
+    c->limits.head = field_number(L, "head");
+    c->limits.idle = field_number(L, "idle");
+    c->limits.stall = field_number(L, "stall");
+    c->limits.response = field_number(L, "response");
+    c->script_memory = field_number(L, "script");
+    c->buffer_memory = field_number(L, "buffers");
+    c->connections = (unsigned)field_number(L, "connections");
+    c->cache_memory = field_number(L, "cache");
     read_log(L, &c->log);
     lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.audits");
     c->audits = list_at(L, lua_gettop(L), &c->n_audits);
     lua_pop(L, 1);
-    c->user = text_of(L, "user");
+    c->user = field_text(L, "user");
     return 0;
 }
 
@@ -285,8 +268,8 @@ static int keep_dispatch(lua_State *L)
         return luaL_error(L, "the script does not call gate.serve");
     g->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, LUA_REGISTRYINDEX, "tidegate.config");
-    g->vm->watch.limit = number_of(L, "slice");
-    g->vm->wait_max = number_of(L, "wait");
+    g->vm->watch.limit = field_number(L, "slice");
+    g->vm->wait_max = field_number(L, "wait");
     return 0;
 }
 

@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lua/listen.h"
 
+#include "lua/field.h"
 #include "lua/vm.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static char *text_of(lua_State *L, const char *name)
-{
-    lua_getfield(L, -1, name);
-    const char *text = lua_tostring(L, -1);
-    char *copy = text ? xstrdup(text) : NULL;
-    lua_pop(L, 1);
-    return copy;
-}
-
-static bool flag_of(lua_State *L, const char *name)
-{
-    lua_getfield(L, -1, name);
-    bool set = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return set;
-}
-
 /* A file's name is relative to the script. */
 static char *file_of(lua_State *L, const char *name)
 {
-    char *file = text_of(L, name);
+    char *file = field_text(L, name);
     if (!file || file[0] == '/')
         return file;
     char *path = xasprintf("%s%s", vm_of(L)->folder, file);
@@ -55,8 +39,8 @@ static void read_tls(lua_State *L, struct front_options *o)
         o->tls = xalloc(sizeof *o->tls);
         read_pairs(L, o->tls);
         o->tls->client = file_of(L, "client");
-        o->tls->require = flag_of(L, "require");
-        o->tls->kernel = flag_of(L, "ktls");
+        o->tls->require = field_flag(L, "require");
+        o->tls->kernel = field_flag(L, "ktls");
     }
     lua_pop(L, 1);
 }
@@ -77,29 +61,21 @@ static void read_trust(lua_State *L, struct front_options *o)
 
 static enum forwarded forwarded_of(lua_State *L)
 {
-    char *which = text_of(L, "forwarded");
+    char *which = field_text(L, "forwarded");
     bool x = strcmp(which, "x-forwarded-for") == 0;
     bool rfc = strcmp(which, "forwarded") == 0;
     free(which);
     return x ? FORWARDED_X : rfc ? FORWARDED_RFC : FORWARDED_NONE;
 }
 
-static double number_of(lua_State *L, const char *name)
-{
-    lua_getfield(L, -1, name);
-    double n = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return n;
-}
-
 static struct rate rate_of(lua_State *L, const char *name, const char *burst)
 {
-    return (struct rate){.per_s = number_of(L, name), .burst = number_of(L, burst)};
+    return (struct rate){.per_s = field_number(L, name), .burst = field_number(L, burst)};
 }
 
 static void read_shares(lua_State *L, struct shares *s)
 {
-    s->connections = (unsigned)number_of(L, "connections");
+    s->connections = (unsigned)field_number(L, "connections");
     s->requests = rate_of(L, "requests", "burst");
     s->up = rate_of(L, "up", "up_burst");
     s->down = rate_of(L, "down", "down_burst");
@@ -108,7 +84,7 @@ static void read_shares(lua_State *L, struct shares *s)
 static void read_limits(lua_State *L, struct bounds *b)
 {
     lua_getfield(L, -1, "limits");
-    b->body = (uint64_t)number_of(L, "body");
+    b->body = (uint64_t)field_number(L, "body");
     read_shares(L, &b->all);
     lua_getfield(L, -1, "per_address");
     read_shares(L, &b->address);
@@ -117,10 +93,10 @@ static void read_limits(lua_State *L, struct bounds *b)
 
 void listen_read(lua_State *L, struct front_options *o)
 {
-    o->address = text_of(L, "address");
+    o->address = field_text(L, "address");
     read_tls(L, o);
     read_trust(L, o);
-    o->proxy = flag_of(L, "proxy");
+    o->proxy = field_flag(L, "proxy");
     o->forwarded = forwarded_of(L);
     read_limits(L, &o->bounds);
 }
