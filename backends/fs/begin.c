@@ -167,18 +167,14 @@ static bool run_died(int tmp_root, const char *run, int *lock)
 static void empty_run(struct fs *fs, int tmp_root, const char *run, int lock)
 {
     (void)fs;
-    int fd = lock < 0
-                 ? -1
-                 : openat(tmp_root, run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    int rc;
+    DIR *d = lock < 0 ? NULL : path_opendir(tmp_root, run, &rc);
     if (d) {
         for (struct dirent *e; (e = readdir(d)) != NULL;)
             if (e->d_name[0] != '.' && strcmp(e->d_name, "lock") != 0)
-                disk_unlink(fd, e->d_name);
-        disk_unlink(fd, "lock");
+                disk_unlink(dirfd(d), e->d_name);
+        disk_unlink(dirfd(d), "lock");
         closedir(d);
-    } else if (fd >= 0) {
-        close(fd);
     }
     disk_rmdir(tmp_root, run);
 }
@@ -194,14 +190,10 @@ static void restore_run(struct fs *fs, int tmp_root, const char *run, int lock)
 static int each_dead(struct fs *fs, int tmp_root, int in,
                      void (*f)(struct fs *fs, int tmp_root, const char *run, int lock))
 {
-    int fd = openat(in, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *runs = fd < 0 ? NULL : fdopendir(fd);
-    if (!runs) {
-        int rc = -errno;
-        if (fd >= 0)
-            close(fd);
+    int rc;
+    DIR *runs = path_opendir(in, ".", &rc);
+    if (!runs)
         return rc;
-    }
     for (struct dirent *e; (e = readdir(runs)) != NULL;) {
         int lock;
         if (e->d_name[0] == '.' || strcmp(e->d_name, fs->run) == 0 ||

@@ -197,24 +197,19 @@ static int remove_entry(struct fs_op *o, int dir, const char *name)
  * meanwhile stays; it is synced here, because what is above it will not be. */
 static int remove_tree(struct fs_op *o, int parent, const char *name)
 {
-    int rc = 0,
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        rc = errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-        if (fd >= 0)
-            close(fd);
-        return rc;
-    }
+    int rc;
+    DIR *d = path_opendir(parent, name, &rc);
+    if (!d)
+        return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
     for (struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
         struct span entry = span_of(e->d_name);
         if (op_is_cancelled(o->op))
             rc = E_CANCELLED;
         else if (!span_is(entry, ".") && !span_is(entry, ".."))
-            rc = remove_entry(o, fd, e->d_name);
+            rc = remove_entry(o, dirfd(d), e->d_name);
     }
     if (rc == 0 && (rc = disk_rmdir(parent, name)) == -ENOTEMPTY)
-        rc = o->fs->sync ? disk_syncdir(fd) : 0;
+        rc = o->fs->sync ? disk_syncdir(dirfd(d)) : 0;
     closedir(d);
     return rc == -ENOENT ? 0 : rc;
 }

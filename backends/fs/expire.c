@@ -87,13 +87,10 @@ void aside_rescue(struct fs *fs, const char *key)
 {
     char name[ASIDE_MAX];
     struct stat st;
-    int fd = openat(fs->aside, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        if (fd >= 0)
-            close(fd);
+    int rc;
+    DIR *d = path_opendir(fs->aside, ".", &rc);
+    if (!d)
         return;
-    }
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         if (e->d_name[0] == '.' || strlen(e->d_name) >= sizeof fs->run)
             continue;
@@ -107,13 +104,10 @@ void aside_rescue(struct fs *fs, const char *key)
 /* dir: "RUN" or a piece below it, as a path below aside; key: what its pieces say. */
 static void restore_dir(struct fs *fs, const char *dir, const char *key)
 {
-    int fd = openat(fs->aside, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        if (fd >= 0)
-            close(fd);
+    int rc;
+    DIR *d = path_opendir(fs->aside, dir, &rc);
+    if (!d)
         return;
-    }
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         bool leaf = e->d_name[0] == '=';
         size_t n = strlen(e->d_name);

@@ -120,6 +120,11 @@ void fs_close(struct fs *fs);
 
 /* path.c. Descriptors that come out are owned by the caller and close-on-exec. */
 int path_open(struct fs *fs, const char *path, int flags);
+/* Opens the directory name in dir ("." for itself) to be read; it is no symlink. NULL, and
+ * why in *rc. */
+DIR *path_opendir(int dir, const char *name, int *rc);
+/* The same of an open directory, which it takes; fd may be what an opening failed with. */
+DIR *path_fdopendir(int fd, int *rc);
 /* Opens the directory that holds key's last segment; make: makes what is missing. base
  * points into key. */
 int path_parent(struct fs *fs, const char *key, bool make, int *dir, const char **base);

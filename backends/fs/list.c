@@ -112,12 +112,7 @@ static DIR *open_dir(struct fs *fs, const char *path, int *rc)
     memcpy(plain, path, n + 1);
     if (n)
         plain[n - 1] = '\0';
-    int fd = path_open(fs, plain, O_RDONLY | O_DIRECTORY);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    *rc = fd < 0 ? fd : d ? 0 : -errno;
-    if (fd >= 0 && !d)
-        close(fd);
-    return d;
+    return path_fdopendir(path_open(fs, plain, O_RDONLY | O_DIRECTORY), rc);
 }
 
 /* A regular file or a directory, else 0. */
@@ -277,20 +272,16 @@ static void add_object(struct walk *w, int dir, const char *name)
 /* Whether an object lies anywhere below dir's name: a directory is a prefix only then. */
 static int holds_object(int dir, const char *name, bool *found)
 {
-    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        rc = errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-        if (fd >= 0)
-            close(fd);
-        return rc;
-    }
+    int rc;
+    DIR *d = path_opendir(dir, name, &rc);
+    if (!d)
+        return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
     for (struct dirent *e; rc == 0 && !*found && (e = readdir(d)) != NULL;) {
         mode_t kind = key_check(span_of(e->d_name)) == 0 ? kind_of(d, e) : 0;
         if (kind == S_IFREG)
             *found = true;
         else if (kind == S_IFDIR)
-            rc = holds_object(fd, e->d_name, found);
+            rc = holds_object(dirfd(d), e->d_name, found);
     }
     closedir(d);
     return rc;

@@ -31,6 +31,21 @@ int path_open(struct fs *fs, const char *path, int flags)
     return fd < 0 ? -errno : (int)fd;
 }
 
+DIR *path_fdopendir(int fd, int *rc)
+{
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    *rc = fd < 0 ? fd : d ? 0 : -errno;
+    if (fd >= 0 && !d)
+        close(fd);
+    return d;
+}
+
+DIR *path_opendir(int dir, const char *name, int *rc)
+{
+    int fd = openat(dir, name, OPEN_DIR | O_NOFOLLOW);
+    return path_fdopendir(fd < 0 ? -errno : fd, rc);
+}
+
 /* Opens name in dir, making it when it is missing; one segment, so nothing can lead out.
  */
 static int enter(struct fs *fs, int dir, const char *name)
