@@ -144,3 +144,153 @@ describe("one directory under both registries", function()
 
   it("docker-registry, then tidegate", function() exchange(peer.start, start_tidegate) end)
 end)
+
+describe("both registries at once on one directory", function()
+  local REPO = "ex/turns"
+  local STEP = 30000
+  local folder, ours, theirs
+
+  before_each(function()
+    if not tool.has("docker-registry") then pending("docker-registry is not installed") end
+    folder = tool.tmpdir()
+    ours = pusher.registry(('http_secret = "%s"'):format(peer.SECRET), { data = folder })
+    theirs = peer.start(folder)
+  end)
+
+  after_each(function()
+    if not folder then return end
+    for _, g in ipairs { ours, theirs } do g:stop() end
+    tool.remove(folder)
+    folder = nil
+  end)
+
+  local function chunk(g, place, i)
+    return g:request("PATCH", place, { body = TEXT:sub((i - 1) * STEP + 1, i * STEP) })
+  end
+
+  -- What a session begun by one leaves, chunk by chunk in turns, the last of them by `turns[1]`.
+  local function upload(turns)
+    local place = pusher.session(turns[2], REPO)
+    for i = 1, #TEXT / STEP do
+      local g = turns[i % 2 + 1]
+      local reply = chunk(g, place, i)
+      assert.equal(202, reply.status, reply.body)
+      assert.equal("0-" .. i * STEP - 1, reply.header("range"))
+      place = pusher.place(reply)
+      reply = turns[(i + 1) % 2 + 1]:request("GET", place)
+      assert.equal(204, reply.status, reply.body)
+      assert.equal("0-" .. i * STEP - 1, reply.header("range"))
+      place = pusher.place(reply)
+    end
+    return place
+  end
+
+  for _, case in ipairs {
+    { "begun here and ended there", true, true }, { "begun here and ended here", true, false },
+    { "begun there and ended there", false, true }, { "begun there and ended here", false, false },
+  } do
+    it("take the chunks of an upload in turns that is " .. case[1], function()
+      local place = upload(case[2] and { theirs, ours } or { ours, theirs })
+      local last = case[3] and theirs or ours
+      local reply = last:request("PUT", pusher.closing(place, DIGEST))
+      assert.equal(201, reply.status, reply.body)
+      for _, g in ipairs { ours, theirs } do
+        local got = g:request("GET", ("/v2/%s/blobs/%s"):format(REPO, DIGEST))
+        assert.is_true(got.body == TEXT)
+        assert.equal(404, g:request("GET", place).status)
+      end
+      assert.same({}, ours:files("docker/registry/v2/repositories/" .. REPO .. "/_uploads"))
+    end)
+  end
+
+  it("end and cancel what the other has just begun", function()
+    for _, turns in ipairs { { ours, theirs }, { theirs, ours } } do
+      local text = tool.bytes(70000, turns[1] == ours and 1 or 2)
+      local closing = pusher.closing(pusher.session(turns[1], REPO), tool.digest(text))
+      local reply = turns[2]:request("PUT", closing, { body = text })
+      assert.equal(201, reply.status, reply.body)
+      local blob = ("/v2/%s/blobs/%s"):format(REPO, tool.digest(text))
+      assert.is_true(turns[1]:request("GET", blob).body == text)
+
+      local place = pusher.session(turns[1], REPO)
+      assert.equal(204, turns[2]:request("DELETE", place).status)
+      assert.equal(404, turns[1]:request("GET", place).status)
+    end
+  end)
+
+  it("tell a client that is at the wrong byte where to go on", function()
+    local place = pusher.place(chunk(ours, pusher.session(ours, REPO), 1))
+    local reply = ours:request("PATCH", place,
+      { body = "?", headers = { ["Content-Range"] = "5-5" } })
+    assert.equal(416, reply.status)
+    assert.equal(204, theirs:request("GET", pusher.place(reply)).status)
+    chunk(theirs, place, 2)
+    -- a client that has lost the last answer: the other one goes by the state, we by what is there
+    assert.equal("BLOB_UPLOAD_INVALID",
+      (pusher.decode(chunk(theirs, place, 2).body).errors[1].code))
+    reply = ours:request("GET", place)
+    assert.equal("0-" .. 2 * STEP - 1, reply.header("range"))
+    assert.equal(202, chunk(theirs, pusher.place(reply), 3).status)
+  end)
+
+  it("do so by the secret that they share", function()
+    local place = pusher.session(ours, REPO)
+    local stranger = peer.start(folder, "another")
+    local plain = pusher.registry("", { data = folder })
+    local refused = stranger:request("GET", place)
+    local bare = theirs:request("GET", pusher.session(plain, REPO))
+    local taken = plain:request("GET", place)
+    stranger:stop()
+    plain:stop()
+    for _, reply in ipairs { refused, bare } do
+      assert.equal(404, reply.status)
+      assert.equal("BLOB_UPLOAD_INVALID", (pusher.decode(reply.body).errors[1].code))
+    end
+    assert.equal(204, taken.status)
+    assert.is_nil(pusher.place(taken):find("?", 1, true))
+  end)
+
+  it("pass over a session whose beginning a crash has torn", function()
+    local place = pusher.session(ours, REPO)
+    local id = place:match("/([0-9a-f-]+)%?")
+    tool.write(("%s/docker/registry/v2/repositories/%s/_uploads/%s/startedat")
+      :format(folder, REPO, id), "2026-11-")
+    local reply = ours:request("GET", place)
+    assert.equal(204, reply.status)
+    assert.is_nil(pusher.place(reply):find("?", 1, true))
+    assert.equal(500, theirs:request("GET", place).status)
+  end)
+
+  it("keep the secret to themselves", function()
+    local secret = "hush-" .. tool.sha256(folder):sub(1, 12)
+    local g = pusher.registry(('http_secret = "%s"'):format(secret),
+      { data = folder, config = 'log = { level = "debug" },' })
+    chunk(g, pusher.session(g, REPO), 1)
+    local seen = { g:log() }
+    for _, command in ipairs { "status --json", "check " .. g.path,
+      ("explain %s POST /v2/%s/blobs/uploads/"):format(g.path, REPO) } do
+      local ok, out = g:command(command)
+      assert.is_true(ok, out)
+      seen[#seen + 1] = out
+    end
+    g:stop()
+    assert.is_nil(table.concat(seen):find(secret, 1, true))
+  end)
+end)
+
+describe("the option http_secret", function()
+  it("is refused when it is no secret, or none that the other registry could use", function()
+    for _, case in ipairs {
+      { 'http_secret = ""', "'http_secret' must not be empty" },
+      { "http_secret = 7", "'http_secret' must be a string, it is a number" },
+      { 'http_secret = "hush", prefix = "/v2/team"',
+        "'http_secret' is for the prefix \"/v2\", where the other registry answers, not "
+          .. '"/v2/team"' },
+    } do
+      local ok, why = pcall(pusher.registry, case[1])
+      assert.is_false(ok)
+      assert.truthy(why:find("gateway.lua:5: registry: " .. case[2], 1, true), why)
+      assert.is_nil(why:find("hush", 1, true))
+    end
+  end)
+end)

@@ -14,6 +14,7 @@ local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
 local explain = require "apps.registry.explain"
+local handover = require "apps.registry.handover"
 local immutable = require "apps.registry.immutable"
 local limits = require "apps.registry.limits"
 local names = require "apps.registry.names"
@@ -48,6 +49,7 @@ local OPTIONS = {
   on = { "table", default = {} },
   prefix = { "string", default = "/v2" },
   host = "any",
+  http_secret = "string",
   shared = "boolean",
   sparse = "boolean",
   mirrors = { "table", default = {} },
@@ -86,6 +88,7 @@ return function(options)
   local o = check(options or {}, OPTIONS, "registry")
   read(events.check, o.on)
   read(check_who, o)
+  read(handover.check, o.http_secret, o.prefix)
   check_mirrors(o.mirrors)
   local who = o.auth or auth.anonymous
   local asks_for_token = who.passwords and who.everybody
@@ -104,6 +107,7 @@ return function(options)
     emit = events.new(o.on),
     types = types.cache(),
     space = namespace.new(o.prefix),
+    state_of = handover.new(o.http_secret),
     sparse = o.sparse,
     mirrors = o.mirrors, mirrored = next(o.mirrors) ~= nil,
     warn = o.warn,

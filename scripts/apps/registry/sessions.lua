@@ -14,6 +14,7 @@ local gate = require "tidegate"
 
 local STATE_SIZES = { sha256 = 108, sha512 = 204 } -- bytes: what Go marshals
 local STATE_MAX = 256
+local STARTED_MAX = 256 -- bytes; the other registry's time has 20, as ours
 local SHORT, BOTH = { "sha256" }, { "sha256", "sha512" }
 
 local M = {}
@@ -40,12 +41,14 @@ function M.name(user)
   return owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), user)
 end
 
--- A new session of that id, for a digest of this algorithm.
+-- A new session of that id, for a digest of this algorithm. Returns when it began.
 function M.start(reg, repo, id, algorithm)
   if algorithm ~= "sha256" then
     reg.store:put(state_key(reg, { repo = repo, id = id }, algorithm, 0), "")
   end
-  reg.store:put(reg.layout.upload_started(repo, id), os.date("!%Y-%m-%dT%H:%M:%SZ"))
+  local started = os.date("!%Y-%m-%dT%H:%M:%SZ")
+  reg.store:put(reg.layout.upload_started(repo, id), started)
+  return started
 end
 
 -- The algorithms whose states the session keeps.
@@ -53,12 +56,13 @@ local function algorithms(reg, s)
   return reg.store:stat(state_key(reg, s, "sha512", 0)) and BOTH or SHORT
 end
 
--- The session { repo, id, user, size }, or nil, also when it is somebody else's.
+-- The session { repo, id, user, size, started }, or nil, also when it is somebody else's.
 function M.load(reg, repo, id, user)
   if #id ~= 36 or not id:find("^[0-9a-f-]+$") or not is_of(id, user) then return nil end
-  if not reg.store:stat(reg.layout.upload_started(repo, id)) then return nil end
+  local started = reg.store:read(reg.layout.upload_started(repo, id), STARTED_MAX)
+  if not started then return nil end
   local data = reg.store:stat(reg.layout.upload_data(repo, id))
-  return { repo = repo, id = id, user = user, size = data and data.size or 0 }
+  return { repo = repo, id = id, user = user, size = data and data.size or 0, started = started }
 end
 
 function M.remove(reg, s)

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Uploads: POST begins, PATCH appends, PUT ends, GET tells, DELETE cancels. Locations are
--- relative, so that they hold behind any proxy, and carry no state, so that any gateway of the
--- same store can take the next request.
+-- relative, so that they hold behind any proxy, and carry no state that we need, so that any
+-- gateway of the same store can take the next request.
 local access = require "apps.registry.access"
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
@@ -25,7 +25,7 @@ end
 
 local function session_headers(reg, s)
   return {
-    Location = ("%s/%s/blobs/uploads/%s"):format(reg.prefix, s.repo, s.id),
+    Location = ("%s/%s/blobs/uploads/%s%s"):format(reg.prefix, s.repo, s.id, reg.state_of(s)),
     -- of all bytes so far, inclusive; clients want "0-0" of none, too
     Range = ("0-%d"):format(math.max(s.size, 1) - 1),
     ["Docker-Upload-UUID"] = s.id,
@@ -246,7 +246,7 @@ local function post(reg, q)
   end
   local s = { repo = q.repo, id = sessions.name(q.user.name), size = 0 }
   reg.limits:hold(q, s.id)
-  sessions.start(reg, s.repo, s.id, algorithm)
+  s.started = sessions.start(reg, s.repo, s.id, algorithm)
   q:note { upload = s.id }
   gate.log.debug("upload begun", { repo = s.repo })
   count("begun")
