@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Who is asking: files of users, their order, what is remembered and what is not told.
+local gateway = require "spec.gateway"
 local mime = require "mime"
 local pusher = require "spec.pusher"
 local socket = require "socket"
@@ -174,7 +175,7 @@ describe("a file of users", function()
     [GOOD .. ":more"] = "it is a malformed bcrypt hash",
   } do
     it("is refused at load: " .. message, function()
-      local ok, out = users.check(script [[auth.htpasswd "users"]], { users = text })
+      local ok, out = gateway.check(script [[auth.htpasswd "users"]], { users = text })
       assert.is_false(ok)
       assert.truthy(out:find(message, 1, true), out)
       assert.falsy(out:find("secret", 1, true))
@@ -182,7 +183,7 @@ describe("a file of users", function()
   end
 
   it("may be empty, and is large when it has to be", function()
-    assert(users.check(script [[auth.htpasswd "users"]], { users = "" }))
+    assert(gateway.check(script [[auth.htpasswd "users"]], { users = "" }))
     local lines = {}
     for i = 1, 20000 do lines[i] = "user" .. i .. GOOD:sub(4) end
     local g = users.start(script [[auth.htpasswd "users"]], { users = table.concat(lines, "\n") })
@@ -207,7 +208,7 @@ describe("the options of auth", function()
     ['auth.first { auth.anonymous, auth.htpasswd "users" }'] = "nothing behind number 1 is ever",
   } do
     it("are refused at load: " .. message, function()
-      local ok, out = users.check(script(text), { users = "" })
+      local ok, out = gateway.check(script(text), { users = "" })
       assert.is_false(ok)
       assert.truthy(out:find(message, 1, true), out)
     end)
@@ -380,7 +381,7 @@ describe("a registry's url", function()
 
   for _, url in ipairs { "r.example.org", "https://r.example.org/", 'https://a"b' } do
     it("is refused: " .. url, function()
-      local ok, out = users.check(script("auth.anonymous", ("url = %q"):format(url)), {})
+      local ok, out = gateway.check(script("auth.anonymous", ("url = %q"):format(url)), {})
       assert.is_false(ok)
       assert.truthy(out:find("registry: 'url' must be like", 1, true), out)
     end)

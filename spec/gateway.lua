@@ -155,6 +155,23 @@ function M.start(options)
   return self
 end
 
+-- What `tidegate check` says of a script, gateway.lua, with these files beside it (name -> text).
+function M.check(script, files)
+  local folder = tool.tmpdir()
+  for name, text in pairs(files or {}) do tool.write(folder .. "/" .. name, text) end
+  tool.write(folder .. "/gateway.lua", script)
+  local ok, out = tool.run(PROGRAM .. " check " .. folder .. "/gateway.lua")
+  tool.remove(folder)
+  return ok, out
+end
+
+-- A script of which this is the second line must be refused, there, with the message.
+function M.refuses(line, message)
+  local ok, out = M.check(('local gate = require "tidegate"\n%s\ngate.serve { gate.health "/" }\n')
+    :format(line))
+  assert(not ok and out:find(message, 1, true) and out:find("gateway.lua:2:", 1, true), out)
+end
+
 function server:log()
   return tool.read(self.log_path) or ""
 end

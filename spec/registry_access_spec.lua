@@ -102,11 +102,7 @@ describe("the registry's options", function()
 
   for _, case in ipairs(cases) do
     it("refuse at load: " .. case[2], function()
-      local folder = tool.tmpdir()
-      tool.write(folder .. "/gateway.lua", BASE:format(case[1]))
-      local program = os.getenv("TIDEGATE_BIN") or "build/tidegate"
-      local ok, out = tool.run(program .. " check " .. folder .. "/gateway.lua")
-      tool.remove(folder)
+      local ok, out = gateway.check(BASE:format(case[1]))
       assert.is_false(ok)
       assert.is_truthy(out:find("gateway.lua:4: registry: " .. case[2], 1, true), out)
     end)

@@ -122,21 +122,14 @@ describe("gate.file", function()
 
   for text, message in pairs {
     ['gate.file "absent.json"'] = "gate.file: absent.json: No such file or directory",
-    ['gate.file "gate.lua"'] = "gate.file: gate.lua: the JSON text is not valid at byte",
+    ['gate.file "gateway.lua"'] = "gate.file: gateway.lua: the JSON text is not valid at byte",
     ['gate.file "."'] = "gate.file: .: Is a directory",
-    ['gate.file("gate.lua", { test = true })'] = "did you mean 'text'?",
-    ['gate.file("gate.lua", { read = 7 })'] = "'read' must be a function",
+    ['gate.file("gateway.lua", { test = true })'] = "did you mean 'text'?",
+    ['gate.file("gateway.lua", { read = 7 })'] = "'read' must be a function",
     ['gate.file(7)'] = "the name of a file is expected",
   } do
     it("refuses: " .. text, function()
-      local folder = tool.tmpdir()
-      tool.write(folder .. "/gate.lua", 'local gate = require "tidegate"\n' .. text
-        .. '\ngate.serve { gate.health "/" }\n')
-      local ok, out = tool.run(PROGRAM .. " check " .. folder .. "/gate.lua")
-      tool.remove(folder)
-      assert.is_false(ok)
-      assert.truthy(out:find(message, 1, true), out)
-      assert.truthy(out:find("gate.lua:2:", 1, true), out)
+      gateway.refuses(text, message)
     end)
   end
 end)

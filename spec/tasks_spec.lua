@@ -8,8 +8,6 @@ local signal = require "posix.signal"
 local socket = require "socket"
 local tool = require "spec.tool"
 
-local PROGRAM = os.getenv "TIDEGATE_BIN" or "build/tidegate"
-
 local HEAD = [[
 local gate = require "tidegate"
 gate.config { listen = gate.env "TIDEGATE_LISTEN", workers = %d }
@@ -306,14 +304,7 @@ describe("gate.every", function()
     ['gate.shared("s") gate.shared("s", { size = "2m" })'] = "has another size already",
   } do
     it("refuses: " .. text, function()
-      local folder = tool.tmpdir()
-      tool.write(folder .. "/gate.lua", 'local gate = require "tidegate"\n'
-        .. text:gsub("print_", "tostring") .. '\ngate.serve { gate.health "/" }\n')
-      local ok, out = tool.run(PROGRAM .. " check " .. folder .. "/gate.lua")
-      tool.remove(folder)
-      assert.is_false(ok)
-      assert.truthy(out:find(message, 1, true), out)
-      assert.truthy(out:find("gate.lua:2:", 1, true), out)
+      gateway.refuses((text:gsub("print_", "tostring")), message)
     end)
   end
 end)

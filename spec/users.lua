@@ -51,14 +51,4 @@ function M.worked(g)
   return (fields[12] + fields[13]) / 100
 end
 
--- What `tidegate check` says to such a folder.
-function M.check(script, files)
-  local folder = tool.tmpdir()
-  for name, text in pairs(files) do tool.write(folder .. "/" .. name, text) end
-  tool.write(folder .. "/gateway.lua", script)
-  local ok, out = tool.run(PROGRAM .. " check " .. folder .. "/gateway.lua")
-  tool.remove(folder)
-  return ok, out
-end
-
 return M
