@@ -15,7 +15,7 @@ Q = $(if $(V),,@)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 LINK = $(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-ROOMS = base crypto loop stream http store lua
+ROOMS = base crypto loop stream http store lua serve command
 LIB_SRC = $(wildcard $(ROOMS:%=core/%/*.c) backends/*/*.c)
 MAIN_SRC = $(wildcard core/*.c)
 UNIT_SRC = $(wildcard spec/unit/*.c)
@@ -174,7 +174,7 @@ exampledir = $(datadir)/tidegate/examples
 mandir = $(datadir)/man
 unitdir = $(prefix)/lib/systemd/system
 completiondir = $(datadir)/bash-completion/completions
-VERSION := $(shell sed -n 's/^.define VERSION "\(.*\)"/\1/p' core/version.h)
+VERSION := $(shell sed -n 's/^.define VERSION "\(.*\)"/\1/p' core/base/version.h)
 EXAMPLES = $(shell cd examples && find . -type f ! -path './systemd/*' ! -path './shell/*')
 DOCS = README.md $(wildcard docs/*.md)
 PAGES = man1/tidegate.1 man5/tidegate-script.5

@@ -3,18 +3,16 @@
  * The program: its subcommands, and the table of stores that are built in.
  * Exit codes: 0 done, 1 failed, 2 usage.
  */
-#include "ask.h"
 #include "backends/fs/fs.h"
 #include "backends/mem/mem.h"
 #include "base/base.h"
 #include "base/log.h"
-#include "bend.h"
-#include "hash_password.h"
-#include "history.h"
+#include "base/version.h"
+#include "command/ask.h"
+#include "command/command.h"
 #include "lua/gate.h"
-#include "serve.h"
+#include "serve/serve.h"
 #include "store/kinds.h"
-#include "version.h"
 
 #include <event2/event.h>
 #include <jansson.h>

@@ -9,7 +9,7 @@
  *   net.h    addresses and ranges of them
  *   mode.h   what an operator has switched on
  *   line.h   one line of it, escaped             writer.h files that get lines, by a thread
- *   metrics.h  what is counted
+ *   metrics.h  what is counted                version.h  of the program
  */
 #ifndef BASE_BASE_H
 #define BASE_BASE_H

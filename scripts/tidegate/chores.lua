@@ -127,7 +127,7 @@ function Chore:table(columns, rows)
   end
 end
 
--- What the command line says, in the order of core/chores.c.
+-- What the command line says, in the order of core/command/chores.c.
 local function read_arguments()
   local name, is_json, terminal, rate, from = unpack(core.arguments())
   local options = { from = from ~= "" and from or nil }

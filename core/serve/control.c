@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control.h"
+#include "serve/control.h"
 
 #include "base/base.h"
 #include "base/clock.h"

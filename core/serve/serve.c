@@ -3,16 +3,16 @@
  * Main thread: accepts (listeners.c), takes signals and questions. Workers: a Lua VM and
  * an HTTP server each. Everything that crosses is a posted call.
  */
-#include "serve.h"
+#include "serve/serve.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mode.h"
 #include "http/client.h"
-#include "meters.h"
-#include "notify.h"
-#include "privileges.h"
-#include "serving.h"
+#include "serve/meters.h"
+#include "serve/notify.h"
+#include "serve/privileges.h"
+#include "serve/serving.h"
 #include "store/cache.h"
 #include "store/store.h"
 #include "stream/bufpool.h"

@@ -7,12 +7,12 @@
  * its crew, and a report while the worker is asked. What crosses is a posted call, and
  * while it is on its way its owner leaves it alone.
  */
-#ifndef SERVING_H
-#define SERVING_H
+#ifndef SERVE_SERVING_H
+#define SERVE_SERVING_H
 
 #include "base/base.h"
 #include "base/list.h"
-#include "control.h"
+#include "serve/control.h"
 #include "loop/loop.h"
 #include "loop/ticket.h"
 #include "lua/gate.h"

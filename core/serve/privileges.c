@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "privileges.h"
+#include "serve/privileges.h"
 
 #include "base/base.h"
 

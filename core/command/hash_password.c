@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hash_password.h"
+#include "command/command.h"
 
 #include "base/base.h"
 #include "crypto/password.h"

@@ -7,8 +7,8 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "notify.h"
-#include "serving.h"
+#include "serve/notify.h"
+#include "serve/serving.h"
 
 #include <stdlib.h>
 

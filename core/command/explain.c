@@ -3,8 +3,8 @@
  * `tidegate explain`: reads the options; scripts/tidegate/explain.lua does the rest.
  */
 #include "base/mem.h"
-#include "bend.h"
-#include "errand.h"
+#include "command/command.h"
+#include "command/errand.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * The other end of the control socket: asks the running server and prints its answer,
  * for people or, with json, as it came. Each blocks and returns the exit code.
  */
-#ifndef ASK_H
-#define ASK_H
+#ifndef COMMAND_ASK_H
+#define COMMAND_ASK_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
  * VARIABLE=value lines to the socket that NOTIFY_SOCKET names. Without that variable
  * nothing is said. Main thread.
  */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+#ifndef SERVE_NOTIFY_H
+#define SERVE_NOTIFY_H
 
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  * one JSON text and the end of the stream. Clients are few, their line is short, and each
  * of their waits has a deadline.
  */
-#ifndef CONTROL_H
-#define CONTROL_H
+#ifndef SERVE_CONTROL_H
+#define SERVE_CONTROL_H
 
 #include "loop/worker.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "errand.h"
+#include "command/errand.h"
 
 #include "base/err.h"
 #include "base/log.h"

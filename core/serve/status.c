@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/mode.h"
-#include "serving.h"
+#include "serve/serving.h"
 #include "store/store.h"
 #include "stream/bufpool.h"
-#include "version.h"
+#include "base/version.h"
 
 #include <jansson.h>
 #include <stdio.h>

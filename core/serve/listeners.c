@@ -5,7 +5,7 @@
  */
 #include "loop/acceptor.h"
 #include "loop/handed.h"
-#include "serving.h"
+#include "serve/serving.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Commands that work inside a gateway's script without serving it (lua/command.h): one
- * worker, on the main thread, and the pool. Used by main's commands alone.
+ * worker, on the main thread, and the pool. For this room only.
  */
-#ifndef ERRAND_H
-#define ERRAND_H
+#ifndef COMMAND_ERRAND_H
+#define COMMAND_ERRAND_H
 
 #include "lua/command.h"
 

@@ -3,8 +3,8 @@
  * `tidegate verify` and `tidegate usage`: read the options; scripts/tidegate/chores.lua does
  * the rest. Stores are begun for reading only.
  */
-#include "bend.h"
-#include "errand.h"
+#include "command/command.h"
+#include "command/errand.h"
 
 #include <string.h>
 #include <unistd.h>

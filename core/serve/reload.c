@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "notify.h"
-#include "serving.h"
+#include "serve/notify.h"
+#include "serve/serving.h"
 #include "store/store.h"
 
 #include <inttypes.h>

@@ -4,8 +4,8 @@
  * script was loaded; scripts/tidegate/spec.lua does what is to be done there.
  */
 #include "base/mem.h"
-#include "bend.h"
-#include "errand.h"
+#include "command/command.h"
+#include "command/errand.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * is printed. Online, its stores are opened and tried, too.
  */
 #include "base/err.h"
-#include "bend.h"
-#include "errand.h"
+#include "command/command.h"
+#include "command/errand.h"
 #include "http/front.h"
 #include "lua/gate.h"
 #include "store/store.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ask.h"
+#include "command/ask.h"
 
 #include "base/base.h"
-#include "control.h"
+#include "serve/control.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -5,7 +5,7 @@
  * oldest goes, as cut off, when there is no room. What is no record is counted: a line
  * that a crash has torn, or one that somebody has damaged.
  */
-#include "history.h"
+#include "command/command.h"
 
 #include "base/base.h"
 #include "lua/gate.h"

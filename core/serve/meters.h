@@ -2,8 +2,8 @@
  *
  * What the metrics say of the process as a whole, looked at when somebody asks.
  */
-#ifndef METERS_H
-#define METERS_H
+#ifndef SERVE_METERS_H
+#define SERVE_METERS_H
 
 /* Once, before serving. */
 void meters_start(void);

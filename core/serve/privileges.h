@@ -3,8 +3,8 @@
  * Who the process is. Root may start it and it goes on as somebody else, who owns the
  * data; of root's rights only that to low ports is left, so that a reload can open one.
  */
-#ifndef PRIVILEGES_H
-#define PRIVILEGES_H
+#ifndef SERVE_PRIVILEGES_H
+#define SERVE_PRIVILEGES_H
 
 /* Becomes the user, with the groups that it is in; it cannot become anybody else after
  * that, by no program either. Nothing happens when the process is that user already. 0,

@@ -5,7 +5,7 @@
  * told, so surveys behind it do not wait for it. One survey runs at a time.
  */
 #include "base/clock.h"
-#include "serving.h"
+#include "serve/serving.h"
 
 #include <stdlib.h>
 

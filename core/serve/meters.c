@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "meters.h"
+#include "serve/meters.h"
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -8,7 +8,7 @@
 #include "base/mode.h"
 #include "loop/job.h"
 #include "stream/bufpool.h"
-#include "version.h"
+#include "base/version.h"
 
 #include <dirent.h>
 #include <stdio.h>
