@@ -12,7 +12,6 @@
 --   m:labels()      its labels; empty without any. Waits
 local access = require "apps.registry.access"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
 local types = require "apps.registry.types"
 
 local CONFIG_MAX = 4 * 1024 * 1024 -- bytes
@@ -31,12 +30,12 @@ local function there(value)
   return nil
 end
 
--- The content of the configuration, read by the repository's own link.
+-- The content of the configuration, read as the repository's own.
 local function read_config(m)
   local reg, repo = m.reg, m.repo
-  local target = m.config and links.follow(reg, reg.layout.layer, repo, m.config.digest)
+  local target = m.config and reg.form.blob(reg, repo, m.config.digest)
   if not target then return nil end
-  local text, e = gate.try(reg.store.read, reg.store, reg.layout.blob(target), CONFIG_MAX)
+  local text, e = gate.try(reg.store.read, reg.store, reg.layout.blob(target, repo), CONFIG_MAX)
   if not text and e and e.name ~= "TOO_LARGE" then error(e, 0) end
   local value = text and gate.try(gate.json.decode, text)
   return type(value) == "table" and value or nil

@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Blobs: read through the repository's link, so that a repository shows only what it owns.
+-- Blobs: read as the repository's own, so that it shows only what it has.
 local access = require "apps.registry.access"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local quota = require "apps.registry.quota"
 local record = require "apps.registry.record"
@@ -22,7 +21,7 @@ local function find(reg, q)
     gate.fail(400, "DIGEST_INVALID", "no digest of a blob", { digest = digest })
   end
   q:note { digest = digest }
-  local target = links.follow(reg, reg.layout.layer, q.repo, digest)
+  local target = reg.form.blob(reg, q.repo, digest)
   if not target then
     gate.fail(404, "BLOB_UNKNOWN", "no such blob in this repository", { digest = digest })
   end
@@ -31,14 +30,14 @@ end
 
 -- Does the repository own the blob, and is its content there? Returns its SHA-256 digest.
 function M.has(reg, repo, digest)
-  local target = links.follow(reg, reg.layout.layer, repo, digest)
-  return target and reg.store:stat(reg.layout.blob(target)) and target
+  local target = reg.form.blob(reg, repo, digest)
+  return target and reg.store:stat(reg.layout.blob(target, repo)) and target
 end
 
 -- Makes the repository own the blob, and remembers that it does: for a mount that does not say
 -- from where. It may be forgotten, and another gateway does not know it.
 function M.own(reg, repo, digest, target)
-  links.write(reg, reg.layout.layer, repo, digest, target)
+  reg.form.own_blob(reg, repo, digest, target)
   owners:set(reg.prefix .. "|" .. digest, repo)
   if digest ~= target then owners:set(reg.prefix .. "|" .. target, repo) end
 end
@@ -52,7 +51,7 @@ function M.routes(app, reg)
   app:get("/{repo...}/blobs/{digest}", function(q)
     access.enter(reg, q, "pull")
     local digest, target = find(reg, q)
-    local blob = reg.store:open(reg.layout.blob(target), FOREVER)
+    local blob = reg.store:open(reg.layout.blob(target, q.repo), FOREVER)
     if not blob then
       gate.fail(404, "BLOB_UNKNOWN", "the blob's content is gone", { digest = digest })
     end
@@ -67,8 +66,7 @@ function M.routes(app, reg)
   app:delete("/{repo...}/blobs/{digest}", function(q)
     access.enter(reg, q, "delete")
     local digest, target = find(reg, q)
-    record.change(reg, q, { blob = digest }, links.remove, reg, reg.layout.layer, q.repo, digest,
-      target)
+    record.change(reg, q, { blob = digest }, reg.form.disown_blob, reg, q.repo, digest, target)
     quota.drop(reg, q.repo, target)
     return reply(202)
   end)

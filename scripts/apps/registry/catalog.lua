@@ -38,7 +38,7 @@ end
 -- children. Returns the name looked at last if it has no looks left.
 local function walk(reg, q, name, page, found)
   local last = page.last
-  local inner, own = children(reg, reg.layout.repositories .. (name and name .. "/" or ""))
+  local inner, own = children(reg, reg.form.below(reg, name))
   local is_later = not last or name and (name:gsub("/", "\0")) > (last:gsub("/", "\0"))
   if name and own[reg.layout.marker] and is_later then
     page.looks = page.looks - 1

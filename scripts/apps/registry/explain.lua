@@ -4,14 +4,13 @@
 -- the body is there, as far as they do not look into it.
 local gate = require "tidegate"
 local immutable = require "apps.registry.immutable"
-local tags = require "apps.registry.tags"
 
 local M = {}
 
 function M.about(app, reg)
   app:explain(function(q)
     if q.method ~= "PUT" or not q.tag or not immutable.is(reg, q, q.repo, q.tag) then return end
-    local digest = tags.read(reg, q.repo, q.tag)
+    local digest = reg.form.read_tag(reg, q.repo, q.tag)
     gate.decided("immutable", digest == nil, digest
       and ("the tag %s is set, and takes no other manifest than %s"):format(q.tag, digest)
       or ("the tag %s can be set once"):format(q.tag))

@@ -8,11 +8,6 @@
 -- Nothing is remembered: a tag that is there and that the option says is immutable, is.
 local access = require "apps.registry.access"
 local gate = require "tidegate"
-local names = require "apps.registry.names"
-local tags = require "apps.registry.tags"
-
-local LINK_MAX = 256 -- bytes, as of every link
-local TRIES = 3 -- a tag that is damaged is written over, unless somebody else does
 
 local M = {}
 
@@ -47,30 +42,16 @@ function M.deny(q, tag, digest)
 end
 
 -- Fails if the tag names another manifest, before anything is written. A race is decided by set.
-function M.check(reg, q, repo, tag, target)
+function M.check(reg, q, repo, tag, digest, target)
   if not M.is(reg, q, repo, tag) then return end
-  local digest, named = tags.read(reg, repo, tag)
-  if digest and named ~= target then M.deny(q, tag, digest) end
+  local is_it, named = reg.form.tag_names(reg, repo, tag, digest, target)
+  if named and not is_it then M.deny(q, tag, named) end
 end
 
 -- Sets the tag unless it is set. It may name this manifest already.
-function M.set(reg, q, repo, tag, digest, target)
-  local key, e = reg.layout.tag_current(repo, tag), nil
-  for _ = 1, TRIES do
-    local text, object = reg.store:read(key, LINK_MAX)
-    if text and names.digest(text) then
-      local _, named = tags.read(reg, repo, tag)
-      if text == digest or named == target then return end
-      reg.store:remove(reg.layout.tag_index(repo, tag, digest)) -- it has never named this one
-      M.deny(q, tag, text)
-    end
-    local version = object and object.etag or ""
-    local done
-    done, e = gate.try(reg.store.put_if, reg.store, key, digest, version)
-    if done then return end
-    if e.name ~= "EXISTS" then break end
-  end
-  error(e, 0)
+function M.set(reg, q, repo, tag, digest, target, media_type)
+  local named = reg.form.set_tag_once(reg, repo, tag, digest, target, media_type)
+  if named then M.deny(q, tag, named) end
 end
 
 return M

@@ -14,6 +14,7 @@ local gate = require "tidegate"
 local errors = require "apps.registry.errors"
 local events = require "apps.registry.events"
 local explain = require "apps.registry.explain"
+local forms = require "apps.registry.forms"
 local handover = require "apps.registry.handover"
 local immutable = require "apps.registry.immutable"
 local limits = require "apps.registry.limits"
@@ -59,9 +60,9 @@ local OPTIONS = {
 
 -- What f(…) returns; what it raises is said to be wrong where the registry is declared.
 local function read(f, ...)
-  local ok, value = pcall(f, ...)
+  local ok, value, second = pcall(f, ...)
   if not ok then error("registry: " .. value, 3) end
-  return value
+  return value, second
 end
 
 local function check_mirrors(mirrors)
@@ -92,11 +93,13 @@ return function(options)
   check_mirrors(o.mirrors)
   local who = o.auth or auth.anonymous
   local asks_for_token = who.passwords and who.everybody
+  local layout = o.layout or require "layouts.distribution"
+  local form, upload_form = read(forms.of, layout)
   local reg = {
     who = who,
     url = o.url,
     store = o.store,
-    layout = o.layout or require "layouts.distribution",
+    layout = layout, form = form, sessions = upload_form,
     allow = o.allow,
     admit = o.admit,
     quota = o.quota,
@@ -116,7 +119,7 @@ return function(options)
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
     { below = reg.layout.root or "", shared = o.shared })
-  if reg.quota and not reg.layout.linked then
+  if reg.quota and not (form.owns and layout.linked) then
     error("registry: 'quota' needs a layout with 'layers', 'revisions' and 'linked'", 2)
   end
   local app = gate.app { prefix = reg.prefix, host = o.host,

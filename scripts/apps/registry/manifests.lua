@@ -3,20 +3,20 @@
 -- Manifests, by tag and by digest. Their bytes are kept exactly as they came.
 --
 -- A manifest is written blob first, then its entry among the referrers of its subject, if it has
--- one (referrers.lua), then the revision link (the repository owns it), then the tag's index entry,
--- then the tag: whoever is stopped anywhere leaves nothing that counts and points at nothing.
+-- one (referrers.lua), then the repository owns it, then the tag names it: whoever is stopped
+-- anywhere leaves nothing that counts and points at nothing.
 --
--- Reading by tag follows the tag straight to the content and does not look at the revision link:
--- the tag implies it, at the price of care where they change, which is rare, instead of one more
--- look at the store on every pull. A DELETE takes the tags away before the revision and looks for
--- new ones after it; a PUT that has set a tag makes the revision again if it is gone by then. So
--- whichever of the two comes last, no tag stays behind without its revision.
+-- Reading by tag follows the tag straight to the content and does not look whether the repository
+-- owns it: the tag implies that, at the price of care where they change, which is rare, instead of
+-- one more look at the store on every pull. A DELETE takes the tags away before the manifest and
+-- looks for new ones after it; a PUT that has set a tag makes the manifest the repository's again
+-- if it is not by then. So whichever of the two comes last, no tag stays behind without its
+-- manifest.
 local access = require "apps.registry.access"
 local admit = require "apps.registry.admit"
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
 local immutable = require "apps.registry.immutable"
-local links = require "apps.registry.links"
 local names = require "apps.registry.names"
 local quota = require "apps.registry.quota"
 local references = require "apps.registry.references"
@@ -56,10 +56,10 @@ local function invalid(why, detail)
 end
 
 -- The media type of a manifest in the store; learnt from its bytes the first time.
-local function type_of(reg, digest)
+local function type_of(reg, repo, digest)
   local known = reg.types.get(digest)
   if known then return known end
-  local text = reg.store:read(reg.layout.blob(digest), SIZE_MAX)
+  local text = reg.store:read(reg.layout.blob(digest, repo), SIZE_MAX)
   if not text then return nil end
   local learnt = types.of_text(text)
   reg.types.put(digest, learnt)
@@ -69,14 +69,14 @@ end
 local function get(reg, q)
   local digest = reference(q)
   access.enter(reg, q, "pull")
-  local target
+  local target, media_type
   if q.tag then
-    digest, target = tags.read(reg, q.repo, q.tag)
+    digest, target, media_type = reg.form.read_tag(reg, q.repo, q.tag, q)
   else
-    target = links.follow(reg, reg.layout.revision, q.repo, digest)
+    target, media_type = reg.form.manifest(reg, q.repo, digest)
   end
-  local media_type = target and type_of(reg, target)
-  local content = media_type and reg.store:open(reg.layout.blob(target), FOREVER)
+  if target and not media_type then media_type = type_of(reg, q.repo, target) end
+  local content = media_type and reg.store:open(reg.layout.blob(target, q.repo), FOREVER)
   if not content then unknown(q) end
   q:note { digest = digest }
   content.etag = digest
@@ -152,26 +152,21 @@ local function tags_of(reg, q, digest)
 end
 
 -- Writes the tag, which then names the manifest by this digest; see the top of this file.
-local function set_tag(reg, q, tag, digest, target)
+local function set_tag(reg, q, tag, digest, target, media_type)
   local repo = q.repo
-  reg.store:put(reg.layout.tag_index(repo, tag, digest), digest)
   if immutable.is(reg, q, repo, tag) then
-    immutable.set(reg, q, repo, tag, digest, target)
+    immutable.set(reg, q, repo, tag, digest, target, media_type)
   else
-    reg.store:put(reg.layout.tag_current(repo, tag), digest)
+    reg.form.set_tag(reg, repo, tag, digest, target, media_type)
   end
-  for _, d in ipairs { target, digest } do
-    local revision = reg.layout.revision(repo, d)
-    if not reg.store:stat(revision) then reg.store:put(revision, target) end
-  end
+  reg.form.keep_manifest(reg, repo, digest, target, media_type)
 end
 
 -- Makes the repository own the manifest and, if it has a subject, lists it there.
-local function own(reg, repo, digest, target, subject, entry)
-  if not subject then return links.write(reg, reg.layout.revision, repo, digest, target) end
-  referrers.add(reg, repo, subject, digest, entry)
-  links.write(reg, reg.layout.revision, repo, digest, target)
-  referrers.keep(reg, repo, subject, digest, entry)
+local function own(reg, repo, digest, target, media_type, subject, entry)
+  if subject then referrers.add(reg, repo, subject, digest, entry) end
+  reg.form.own_manifest(reg, repo, digest, target, media_type)
+  if subject then referrers.keep(reg, repo, subject, digest, entry) end
 end
 
 local function announce(reg, q, tagged, digest, media_type, size)
@@ -193,7 +188,7 @@ local function put(reg, q)
   if not is_right then
     gate.fail(400, "DIGEST_INVALID", "the manifest has another digest", { digest = digest })
   end
-  for _, tag in ipairs(wanted) do immutable.check(reg, q, repo, tag, target) end
+  for _, tag in ipairs(wanted) do immutable.check(reg, q, repo, tag, digest or target, target) end
   local by_digest = digest ~= nil
   digest = digest or target
   q:note { digest = digest }
@@ -203,16 +198,16 @@ local function put(reg, q)
   if subject == false then invalid("not a descriptor", { at = "/subject" }) end
   q.subject = subject
   admit.ask(reg, q, doc, { digest = digest, size = #text, mediaType = media_type, tags = wanted })
-  local owned = reg.quota and links.follow(reg, reg.layout.revision, repo, digest)
-  local function old(tag) return (tags.read(reg, repo, tag)) end
+  local owned = reg.quota and reg.form.manifest(reg, repo, digest)
+  local function old(tag) return (reg.form.read_tag(reg, repo, tag)) end
   record.push(reg, q, wanted, digest, old, function()
     quota.keep(reg, q, #text, owned, function()
-      reg.store:put(reg.layout.blob(target), text)
-      own(reg, repo, digest, target, subject,
+      reg.store:put(reg.layout.blob(target, repo), text)
+      own(reg, repo, digest, target, media_type, subject,
         subject and referrers.entry(doc, media_type, digest, #text))
       return true
     end)
-    for _, tag in ipairs(wanted) do set_tag(reg, q, tag, digest, target) end
+    for _, tag in ipairs(wanted) do set_tag(reg, q, tag, digest, target, media_type) end
   end)
   reg.types.put(target, media_type)
   announce(reg, q, wanted, digest, media_type, #text)
@@ -225,14 +220,14 @@ local function put(reg, q)
 end
 
 local function delete_tag(reg, q, repo)
-  local named = tags.read(reg, repo, q.tag)
+  local named = reg.form.read_tag(reg, repo, q.tag)
   if immutable.is(reg, q, repo, q.tag) then
     if named then immutable.deny(q, q.tag, named) end
     unknown(q)
   end
   if not named and reg.audit then unknown(q) end
   record.change(reg, q, { tag = q.tag, old = named }, function()
-    if not tags.remove(reg, repo, q.tag) then unknown(q) end
+    if not reg.form.remove_tag(reg, repo, q.tag) then unknown(q) end
   end)
   gate.log.info("tag deleted", { repo = repo, tag = q.tag })
   reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
@@ -247,7 +242,7 @@ local function untag(reg, q, digest, target, only_look)
     if immutable.is(reg, q, repo, tag) then
       kept = tag
     elseif not only_look and record.change(reg, q, { action = "untag", tag = tag, old = target },
-      tags.remove, reg, repo, tag) then
+      reg.form.untag, reg, repo, tag, target) then
       reg.emit(q, "tag.deleted", { tag = tag, digest = target })
     end
   end)
@@ -257,10 +252,10 @@ end
 -- Takes the manifest away, whose last tags it takes along.
 local function disown(reg, q, digest, target)
   local repo = q.repo
-  links.remove(reg, reg.layout.revision, repo, digest, target)
+  reg.form.disown_manifest(reg, repo, digest, target)
   local kept = untag(reg, q, digest, target)
   if kept then -- set since the first look
-    links.write(reg, reg.layout.revision, repo, digest, target)
+    reg.form.own_manifest(reg, repo, digest, target)
     immutable.deny(q, kept, digest)
   end
 end
@@ -269,11 +264,11 @@ local function delete(reg, q)
   local digest = reference(q)
   local repo = access.enter(reg, q, q.tag and "untag" or "delete")
   if q.tag then return delete_tag(reg, q, repo) end
-  local target = links.follow(reg, reg.layout.revision, repo, digest)
+  local target = reg.form.manifest(reg, repo, digest)
   if not target then unknown(q) end
   local kept = reg.immutable and untag(reg, q, digest, target, true)
   if kept then immutable.deny(q, kept, digest) end
-  local subject = referrers.subject_of(reg, target)
+  local subject = referrers.subject_of(reg, repo, target)
   untag(reg, q, digest, target)
   record.change(reg, q, { old = digest }, disown, reg, q, digest, target)
   if subject then

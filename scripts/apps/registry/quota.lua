@@ -84,7 +84,7 @@ end
 -- The repository does not hold a content any more.
 function M.drop(reg, repo, target)
   if not reg.quota then return end
-  local blob = reg.store:stat(reg.layout.blob(target))
+  local blob = reg.store:stat(reg.layout.blob(target, repo))
   if blob then holding.change(reg, repo, -blob.size) end
 end
 

@@ -13,11 +13,10 @@
 -- subject's digest. Such a tag is taken over when its subject is asked for.
 local access = require "apps.registry.access"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
+local links = require "apps.registry.forms.links"
 local names = require "apps.registry.names"
 local pages = require "apps.registry.pages"
 local reply = require "apps.registry.reply"
-local tags = require "apps.registry.tags"
 local types = require "apps.registry.types"
 
 local MANIFEST_MAX = 4 * 1024 * 1024
@@ -82,19 +81,19 @@ function M.remove(reg, repo, subject, digest)
   local entry = reg.store:read(key, ENTRY_MAX)
   if not entry then return end
   reg.store:remove(key)
-  if links.follow(reg, reg.layout.revision, repo, digest) then reg.store:put(key, entry) end
+  if reg.form.manifest(reg, repo, digest) then reg.store:put(key, entry) end
 end
 
 -- The manifest's decoded form; nil when it is not here, or no JSON object.
-local function document(reg, target)
-  local text = reg.store:read(reg.layout.blob(target), MANIFEST_MAX)
+local function document(reg, repo, target)
+  local text = reg.store:read(reg.layout.blob(target, repo), MANIFEST_MAX)
   local doc = text and gate.try(gate.json.decode, text)
   return type(doc) == "table" and doc or nil, text
 end
 
 -- The subject of a manifest in the store, or nil.
-function M.subject_of(reg, target)
-  local doc = document(reg, target)
+function M.subject_of(reg, repo, target)
+  local doc = document(reg, repo, target)
   return doc and M.subject(doc) or nil
 end
 
@@ -110,9 +109,9 @@ local function entry_of(reg, repo, subject, child)
   local digest = type(child) == "table" and child.digest
   if type(digest) ~= "string" or not names.digest(digest) then return nil end
   if reg.store:stat(reg.layout.referrer(repo, subject, digest)) then return nil end
-  local target = links.follow(reg, reg.layout.revision, repo, digest)
+  local target = reg.form.manifest(reg, repo, digest)
   if not target then return nil end
-  local doc, text = document(reg, target)
+  local doc, text = document(reg, repo, target)
   if not doc or M.subject(doc) ~= subject then return nil end
   return M.entry(doc, types.of(doc) or "application/octet-stream", digest, #text), digest
 end
@@ -120,11 +119,11 @@ end
 -- Takes over what a client's list names. Returns what could not be written, because the store is
 -- full or takes no writes now: it belongs into the reply all the same.
 local function take_over(reg, repo, subject)
-  local _, target = tags.read(reg, repo, client_tag(subject))
+  local _, target = reg.form.read_tag(reg, repo, client_tag(subject))
   if not target then return {} end
   local mark = reg.layout.referrers_taken(repo, subject)
   if links.read(reg, mark) == target then return {} end
-  local index, homeless = document(reg, target), {}
+  local index, homeless = document(reg, repo, target), {}
   local children = index and type(index.manifests) == "table" and index.manifests or {}
   for _, child in ipairs(children) do
     local entry, digest = entry_of(reg, repo, subject, child)
@@ -147,7 +146,7 @@ local function read(reg, repo, key, digest, wanted)
   local entry = text and gate.try(gate.json.decode, text)
   if type(entry) ~= "table" or entry.digest ~= digest then return nil end
   if wanted and entry.artifactType ~= wanted then return nil end
-  return links.follow(reg, reg.layout.revision, repo, digest) and text
+  return reg.form.manifest(reg, repo, digest) and text
 end
 
 -- Up to n entries behind `last`. The second value is the digest to go on behind if more may follow.

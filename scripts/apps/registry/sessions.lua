@@ -1,27 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Upload sessions in the store, in the distribution registry's own form: `startedat`, one growing
--- `data`, and beside it states of the running SHA-256, named by the offset they stand behind. The
--- bytes that `data` holds are the only truth about how far an upload has come; a state is written
--- after the bytes it covers are durable, and one that is missing (the client left in the middle of
--- a body) is made again from the nearest earlier one. So any gateway, or the other registry, can
--- go on with any session.
---
--- A session for a SHA-512 digest keeps the states of both: what it holds is stored by its SHA-256.
--- An empty state at offset 0 says that it is one.
+-- Upload sessions, as far as they are the same in every form: whose they are, and their end. What
+-- they are in the store is a matter of reg.sessions (forms/append.lua, forms/parts.lua).
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
 
-local STATE_SIZES = { sha256 = 108, sha512 = 204 } -- bytes: what Go marshals
-local STATE_MAX = 256
-local STARTED_MAX = 256 -- bytes; the other registry's time has 20, as ours
-local SHORT, BOTH = { "sha256" }, { "sha256", "sha512" }
-
 local M = {}
-
-local function state_key(reg, s, algorithm, offset)
-  return ("%s%d"):format(reg.layout.upload_states(s.repo, s.id, algorithm), offset)
-end
 
 -- A session belongs to whoever began it. Its id says so: the last 12 digits are a hash of the
 -- others, which are random, and of the user's name, so nothing has to be stored and no key kept.
@@ -31,135 +15,49 @@ local function owned(front, user)
   return front .. gate.hash("sha256", front .. user):sub(1, 12)
 end
 
-local function is_of(id, user)
-  return id:sub(15, 15) ~= "8" or id == owned(id:sub(1, 24), user)
+local function is_of(uuid, user)
+  return uuid:sub(15, 15) ~= "8" or uuid == owned(uuid:sub(1, 24), user)
+end
+
+-- Layouts may write UUIDs in their own way.
+local function written(reg, uuid)
+  return reg.layout.session_id and reg.layout.session_id(uuid) or uuid
+end
+
+-- The UUID that an id stands for, or nil.
+local function uuid_of(reg, id)
+  local hex = id:gsub("-", "")
+  if #hex ~= 32 or not hex:find("^[0-9a-f]+$") then return nil end
+  local uuid = ("%s-%s-%s-%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(13, 16),
+    hex:sub(17, 20), hex:sub(21))
+  return written(reg, uuid) == id and uuid or nil
 end
 
 -- A new id for a session of the user with this name.
-function M.name(user)
+function M.name(reg, user)
   local random = gate.uuid()
-  return owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), user)
+  return written(reg, owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), user))
 end
 
--- A new session of that id, for a digest of this algorithm. Returns when it began.
-function M.start(reg, repo, id, algorithm)
-  if algorithm ~= "sha256" then
-    reg.store:put(state_key(reg, { repo = repo, id = id }, algorithm, 0), "")
-  end
-  local started = os.date("!%Y-%m-%dT%H:%M:%SZ")
-  reg.store:put(reg.layout.upload_started(repo, id), started)
-  return started
-end
-
--- The algorithms whose states the session keeps.
-local function algorithms(reg, s)
-  return reg.store:stat(state_key(reg, s, "sha512", 0)) and BOTH or SHORT
-end
-
--- The session { repo, id, user, size, started }, or nil, also when it is somebody else's.
+-- The session { repo, id, user, size, … }, or nil, also when it is somebody else's.
 function M.load(reg, repo, id, user)
-  if #id ~= 36 or not id:find("^[0-9a-f-]+$") or not is_of(id, user) then return nil end
-  local started = reg.store:read(reg.layout.upload_started(repo, id), STARTED_MAX)
-  if not started then return nil end
-  local data = reg.store:stat(reg.layout.upload_data(repo, id))
-  return { repo = repo, id = id, user = user, size = data and data.size or 0, started = started }
-end
-
-function M.remove(reg, s)
-  reg.store:remove_prefix(reg.layout.upload(s.repo, s.id))
-end
-
--- The states behind this many bytes, by algorithm; nil unless all of them are there.
-local function read_states(reg, s, hashes, offset)
-  local states = {}
-  for _, algorithm in ipairs(hashes) do
-    local state = reg.store:read(state_key(reg, s, algorithm, offset), STATE_MAX)
-    if not state or #state ~= STATE_SIZES[algorithm] then return nil end
-    states[algorithm] = state
-  end
-  return states
-end
-
--- The greatest offset up to the size that all states were saved for, and those; or 0.
-local function saved(reg, s, hashes)
-  local prefix = reg.layout.upload_states(s.repo, s.id, hashes[#hashes])
-  local offsets, after = {}, nil
-  repeat
-    local page, more = reg.store:list(prefix, { after = after })
-    for _, entry in ipairs(page) do
-      local offset = tonumber(entry.name:match("/(%d+)$"))
-      if offset and offset <= s.size and offset > 0 then offsets[#offsets + 1] = offset end
-      after = entry.name
-    end
-  until not more
-  table.sort(offsets)
-  for i = #offsets, 1, -1 do
-    local states = read_states(reg, s, hashes, offsets[i])
-    if states then return offsets[i], states end
-  end
-  return 0, nil
+  local uuid = uuid_of(reg, id)
+  local s = uuid and is_of(uuid, user) and reg.sessions.load(reg, repo, id) or nil
+  if s then s.user = user end
+  return s
 end
 
 function M.unknown(id)
   gate.fail(404, "BLOB_UPLOAD_UNKNOWN", "no such upload in this repository", { id = id })
 end
 
--- Has somebody moved the bytes of a session away that has none now, to end it?
-function M.is_emptied(reg, s)
-  local states = reg.layout.upload_states(s.repo, s.id, "sha256")
-  return s.size == 0 and #reg.store:list(states, { limit = 1 }) > 0
-end
-
--- The session's bytes from an offset on; not those that came since it was loaded.
-local function open(reg, s, offset)
-  return reg.store:open(reg.layout.upload_data(s.repo, s.id),
-    { offset = offset, size = s.size - offset }) or M.unknown(s.id)
-end
-
--- Hashes what the states do not cover: the digests and the states behind the last byte.
-local function catch_up(reg, s, hashes)
-  local offset, states = saved(reg, s, hashes)
-  return open(reg, s, offset):into(nil, { hash = hashes, states = states })
-end
-
--- Moves the body behind what is there; returns what `into` does. It fails as `append` and `into`
--- do: what came before the failure stays, as the size of `data`, and no state says so.
-function M.append(reg, s, body, limit)
-  local hashes = algorithms(reg, s)
-  local states = s.size > 0
-    and (read_states(reg, s, hashes, s.size) or catch_up(reg, s, hashes).states) or nil
-  local sink = reg.store:append(reg.layout.upload_data(s.repo, s.id), s.size)
-  local got = body:into(sink, { hash = hashes, states = states, limit = limit })
-  s.size = s.size + got.size
-  for _, algorithm in ipairs(hashes) do
-    reg.store:put(state_key(reg, s, algorithm, s.size), got.states[algorithm])
-  end
-  return got
-end
-
--- The SHA-256 of the whole content, and its SHA-512 if the algorithm asks for it; hex. `got` is
--- the result of an append just done, if there was one.
-function M.digests(reg, s, algorithm, got)
-  if s.size == 0 then
-    return { sha256 = gate.hash("sha256", ""), sha512 = gate.hash("sha512", "") }
-  end
-  if got and got[algorithm] then return got end
-  return catch_up(reg, s, algorithm == "sha256" and SHORT or BOTH)
-end
-
--- Gives the content its name and the repository its link, in this order: a link never points at
+-- Gives the content its name and makes it the repository's, in this order: nothing ever points at
 -- nothing. Content that is there already is replaced by the same bytes, just verified, which also
--- mends a damaged blob. Two that commit the same content both succeed. RANGE or BUSY when somebody
--- has appended, or appends, behind the bytes that were hashed: they must not come under this name.
+-- mends a damaged blob. Two that commit the same content both succeed.
 function M.commit(reg, s, digest, target)
-  local blob = reg.layout.blob(target)
-  if s.size == 0 then
-    reg.store:put(blob, "")
-  else
-    reg.store:move(reg.layout.upload_data(s.repo, s.id), blob, { size = s.size })
-  end
+  reg.sessions.place(reg, s, reg.layout.blob(target, s.repo))
   blobs.own(reg, s.repo, digest, target)
-  M.remove(reg, s)
+  reg.sessions.remove(reg, s)
   return true
 end
 

@@ -4,8 +4,6 @@
 -- list shows the tags that the user may pull: each is asked about.
 local access = require "apps.registry.access"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
-local names = require "apps.registry.names"
 local pages = require "apps.registry.pages"
 local reply = require "apps.registry.reply"
 
@@ -13,41 +11,23 @@ local LIST_MAX = 1000 -- names that a store lists at once
 
 local M = {}
 
--- What the tag names: the digest that it was set to, and the SHA-256 digest of the content. nil
--- when there is no such tag.
-function M.read(reg, repo, tag)
-  local digest = links.read(reg, reg.layout.tag_current(repo, tag))
-  if not digest or names.digest(digest) == "sha256" then return digest, digest end
-  local target = links.follow(reg, reg.layout.revision, repo, digest)
-  return target and digest, target
-end
-
--- Takes the tag away, with its history; false when there was none.
-function M.remove(reg, repo, tag)
-  return reg.store:remove_prefix(reg.layout.tag(repo, tag)) > 0
-end
-
 -- f(tag) for each tag, in the store's order, behind `after` (a key).
 local function each(reg, repo, after, limit, f)
   local prefix = reg.layout.tags(repo)
   local page, more = reg.store:list(prefix, { delimiter = true, after = after, limit = limit })
   for _, entry in ipairs(page) do
-    if entry.prefix then f(entry.name:sub(#prefix + 1, -2)) end
+    local tag = reg.form.tag_of(entry, prefix)
+    if tag then f(tag) end
   end
   return more, page[#page] and page[#page].name
 end
 
 -- f(tag) for every tag that names this manifest now, by whatever digest.
 function M.each_of(reg, repo, digest, target, f)
-  local function is_it(named)
-    return named == target or named == digest
-      or named and names.digest(named) ~= "sha256"
-        and links.read(reg, reg.layout.revision(repo, named)) == target
-  end
   local after, more = nil, true
   while more do
     more, after = each(reg, repo, after, LIST_MAX, function(tag)
-      if is_it(links.read(reg, reg.layout.tag_current(repo, tag))) then f(tag) end
+      if reg.form.tag_names(reg, repo, tag, digest, target) then f(tag) end
     end)
   end
 end
@@ -56,10 +36,10 @@ end
 -- the tag looked at last if the page ends there for want of looks. It looks at about page.n names,
 -- and at those that it leaves out, whatever the repository holds.
 --
--- The store lists names as if each ended with "/", which sorts behind "-" and ".": "a-b" comes
--- before "a" there, and after it here. Two names are ordered differently only if one begins with
--- the other. So all that belongs before the end of a page but is listed after it are beginnings
--- of the page's last name, which are few and are looked up one by one.
+-- Tags that are folders are listed as names that end with "/", which sorts behind "-" and ".": so
+-- "a-b" comes before "a" there, and after it here. Two names are ordered differently only if one
+-- begins with the other. So all that belongs before the end of a page but is listed after it are
+-- beginnings of the page's last name, which are few and are looked up one by one.
 local function page_of(reg, q, repo, page)
   local found, n, last = {}, page.n, page.last
   local function add(tag)
@@ -76,10 +56,10 @@ local function page_of(reg, q, repo, page)
     end)
     limit = LIST_MAX
   end
-  if more then
+  if more and reg.form.tags_are_folders then
     for cut in newest:gmatch("()[.-]") do
       local tag = newest:sub(1, cut - 1)
-      if tag ~= "" and reg.store:stat(reg.layout.tag_current(repo, tag)) then add(tag) end
+      if tag ~= "" and reg.form.is_tag(reg, repo, tag) then add(tag) end
     end
   end
   table.sort(found)
@@ -92,15 +72,11 @@ local function page_of(reg, q, repo, page)
   return found, true, newest
 end
 
-local function exists(reg, repo)
-  return #reg.store:list(reg.layout.manifests(repo), { limit = 1 }) > 0
-end
-
 function M.routes(app, reg)
   app:get("/{repo...}/tags/list", function(q)
     local repo = access.enter(reg, q, "pull")
     local page = pages.place(q, ("%s/%s/tags/list"):format(reg.prefix, repo))
-    if not exists(reg, repo) then
+    if not reg.form.exists(reg, repo) then
       gate.fail(404, "NAME_UNKNOWN", "no such repository", { name = repo })
     end
     local found, more, cut = page_of(reg, q, repo, page)

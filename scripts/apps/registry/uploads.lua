@@ -48,7 +48,7 @@ local function find(reg, q)
 end
 
 local function remove(reg, q, s)
-  sessions.remove(reg, s)
+  reg.sessions.remove(reg, s)
   reg.limits:release(q, s.id)
 end
 
@@ -106,7 +106,8 @@ local function overtaken(reg, q, s, digest)
     local fresh = sessions.load(reg, s.repo, s.id, s.user)
     if blobs.has(reg, s.repo, digest) then return created(reg, s.repo, digest) end
     if not fresh then sessions.unknown(s.id) end
-    local is_ending = fresh.size == 0 and (look <= EMPTY_LOOKS or sessions.is_emptied(reg, fresh))
+    local is_ending = fresh.size == 0
+      and (look <= EMPTY_LOOKS or reg.sessions.is_emptied(reg, fresh))
     if fresh.size == 0 and s.size == 0 and not is_ending then return nil end
     if fresh.size ~= s.size and not is_ending then break end
     gate.sleep(ENDING_WAIT)
@@ -119,11 +120,11 @@ end
 local function append(reg, q, s, announced)
   local room = quota.room(reg, q, s.size)
   local is_cut = room and (announced or math.huge) > room
-  local got, e = gate.try(sessions.append, reg, s, q.body, is_cut and room or announced)
+  local got, e = gate.try(reg.sessions.append, reg, s, q.body, is_cut and room or announced)
   if not got then
     if is_overtaken(e) then return nil end
     if is_cut and e.name == "TOO_LARGE" then
-      sessions.remove(reg, s) -- what came fills a store, and can never be finished
+      reg.sessions.remove(reg, s) -- what came fills a store, and can never be finished
       quota.cut(reg, q)
     end
     count("interrupted")
@@ -143,7 +144,7 @@ local function stream_in(reg, q, digest, algorithm, room)
   local hashes = { "sha256" }
   local key = nil
   if algorithm == "sha256" then
-    key = reg.layout.blob(digest)
+    key = reg.layout.blob(digest, q.repo)
   else
     hashes[2] = algorithm
   end
@@ -156,7 +157,7 @@ local function stream_in(reg, q, digest, algorithm, room)
     error(e, 0)
   end
   local target = "sha256:" .. got.sha256
-  if not key then sink:commit(reg.layout.blob(target)) end
+  if not key then sink:commit(reg.layout.blob(target, q.repo)) end
   return got.size, target
 end
 
@@ -192,7 +193,7 @@ local function post_whole(reg, q)
     size = stream_blob(reg, q, q.repo, digest, algorithm) or mismatch(digest)
   elseif digest == algorithm .. ":" .. gate.hash(algorithm, "") then
     local target = "sha256:" .. gate.hash("sha256", "")
-    reg.store:put(reg.layout.blob(target), "")
+    reg.store:put(reg.layout.blob(target, q.repo), "")
     blobs.own(reg, q.repo, digest, target)
   else
     mismatch(digest)
@@ -205,7 +206,7 @@ end
 
 -- Makes the repository own a blob of another one; false if that is more than its quota.
 local function own_within(reg, q, digest, target)
-  local blob = reg.quota and reg.store:stat(reg.layout.blob(target))
+  local blob = reg.quota and reg.store:stat(reg.layout.blob(target, q.repo))
   local owned = blob and blobs.has(reg, q.repo, digest)
   local ok, e = gate.try(quota.keep, reg, q, blob and blob.size or 0, owned, function()
     blobs.own(reg, q.repo, digest, target)
@@ -244,9 +245,9 @@ local function post(reg, q)
     gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
       { algorithm = algorithm })
   end
-  local s = { repo = q.repo, id = sessions.name(q.user.name), size = 0 }
+  local s = { repo = q.repo, id = sessions.name(reg, q.user.name), size = 0 }
   reg.limits:hold(q, s.id)
-  s.started = sessions.start(reg, s.repo, s.id, algorithm)
+  s.started = reg.sessions.start(reg, s.repo, s.id, algorithm)
   q:note { upload = s.id }
   gate.log.debug("upload begun", { repo = s.repo })
   count("begun")
@@ -273,7 +274,7 @@ local function finish(reg, q, s, announced, digest, algorithm)
     got = append(reg, q, s, announced)
     if not got then return nil end
   end
-  local sums, lost = gate.try(sessions.digests, reg, s, algorithm, got)
+  local sums, lost = gate.try(reg.sessions.digests, reg, s, algorithm, got)
   if not sums and not is_overtaken(lost) then error(lost, 0) end
   if not sums then return nil end
   if digest ~= algorithm .. ":" .. sums[algorithm] then return false end

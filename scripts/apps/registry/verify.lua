@@ -5,7 +5,7 @@
 -- changed. All keys are visited in byte order, so a run that was stopped goes on at any key.
 local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
-local links = require "apps.registry.links"
+local links = require "apps.registry.forms.links"
 local names = require "apps.registry.names"
 local references = require "apps.registry.references"
 
