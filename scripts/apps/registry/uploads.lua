@@ -245,7 +245,7 @@ local function post(reg, q)
     gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
       { algorithm = algorithm })
   end
-  local s = { repo = q.repo, id = sessions.name(reg, q.user.name), size = 0 }
+  local s = { repo = q.repo, id = sessions.name(reg, q.repo, q.user.name), size = 0 }
   reg.limits:hold(q, s.id)
   s.started = reg.sessions.start(reg, s.repo, s.id, algorithm)
   q:note { upload = s.id }
