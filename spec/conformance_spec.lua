@@ -3,19 +3,44 @@
 -- The cases of the distribution-spec's own conformance suite (stable 1.1 and 1.1-dev, every API and
 -- kind of data switched on), under the names that it gives them. Where the suite itself can be had,
 -- `make conformance` runs it; these run everywhere.
+local agents = require "spec.conformance.agent"
 local conformance = require "spec.conformance.client"
 local data = require "spec.conformance.data"
-local pusher = require "spec.pusher"
 local tool = require "spec.tool"
+local users = require "spec.users"
 
-describe("conformance:", function()
-  local g, one, two
+local ANN = "c0rrecth0rse"
+
+-- What a gateway of a way serves. Where users are known, nobody else may do a thing.
+local SCRIPT = [[
+  local auth = require "auth"
+  local gate = require "tidegate"
+  local registry = require "apps.registry"
+  gate.config { listen = gate.env("TIDEGATE_LISTEN"), workers = 2 }
+  local disk = gate.store.fs { root = gate.env("TIDEGATE_DATA"), durability = "async" }
+  local function known(q) return q.user.name ~= "" end
+  local known_or_nobody = auth.first { auth.htpasswd "users", auth.anonymous }
+  gate.serve { %s }
+]]
+
+-- The cases for one way to reach a registry:
+--   serves       what is served        host, user, password   for the agent
+--   space        what the repositories' names begin with
+--   shows        what the agent shows of itself: nothing, "Basic" or "Bearer"
+--   algorithms   of the blobs' digests       sets   names of the data's; nil: all of them
+local function cases(way)
+  local g, agent, one, two
 
   setup(function()
-    g = pusher.registry("sparse = true,", { store = 'durability = "async"' })
-    one, two = conformance.new(g, "conformance/one"), conformance.new(g, "conformance/two")
+    g = users.start(SCRIPT:format(way.serves), { users = users.line("ann", ANN) .. "\n" })
+    agent = agents.new(g, way)
+    one = conformance.new(agent, way.space .. "conformance/one")
+    two = conformance.new(agent, way.space .. "conformance/two")
   end)
-  teardown(function() g:stop() end)
+  teardown(function()
+    agent:close()
+    users.stop(g)
+  end)
 
   it("ping", function() one:ask(200, "GET", "/v2/") end)
 
@@ -23,7 +48,7 @@ describe("conformance:", function()
 
   it("empty/referrers", function() assert.same({}, (one:referrers(tool.digest("random")))) end)
 
-  for _, algorithm in ipairs { "sha256", "sha512" } do
+  for _, algorithm in ipairs(way.algorithms) do
     local function case(name, f)
       it(("%s blobs/%s"):format(algorithm, name), f)
     end
@@ -40,10 +65,10 @@ describe("conformance:", function()
       one:ask(404, "GET", one:blob_path(data.blob(algorithm, 512)))
     end)
 
-    for _, way in ipairs {
+    for _, push in ipairs {
       { "post only", "post_only" }, { "post+put", "post_put" }, { "stream", "stream" },
     } do
-      local name, method = unpack(way)
+      local name, method = unpack(push)
       case(name, function()
         local blob = data.blob(algorithm, 512)
         one[method](one, blob)
@@ -191,7 +216,7 @@ describe("conformance:", function()
     for subject in pairs(set.referrers) do assert.same({}, (one:referrers(subject))) end
   end
 
-  for _, entry in ipairs(data.sets) do
+  for _, entry in ipairs(data.select(way.sets)) do
     local name, build = unpack(entry)
     it(name, function()
       local set = data.make(build)
@@ -214,6 +239,10 @@ describe("conformance:", function()
     local m = set.manifests[1]
     m.text = m.text .. "  "
     one:put_manifest(m, m.digest, true)
+    for _, blob in ipairs(set.blobs) do
+      one:head_blob(blob)
+      one:get_blob(blob)
+    end
     delete(set)
   end)
 
@@ -230,6 +259,15 @@ describe("conformance:", function()
     delete(set)
   end)
 
+  it("everything went over one connection, and who sent it was asked for each kind", function()
+    local shown, goal = {}, {}
+    for _, text in pairs(agent.shown) do shown[#shown + 1] = text:match "^%a+" end
+    -- GET /v2/, and pulls, pushes and deletes of either repository
+    for i = 1, way.shows and 7 or 0 do goal[i] = way.shows end
+    assert.same(goal, shown)
+    assert.equal(1, agent.opened)
+  end)
+
   it("nothing is left but blobs that nobody owns", function()
     for _, path in ipairs(g:files("docker/registry/v2/repositories")) do
       assert.is_falsy(path:find("/_layers/sha256", 1, true), path)
@@ -239,4 +277,30 @@ describe("conformance:", function()
       assert.is_falsy(path:find("/of/", 1, true), path)
     end
   end)
+end
+
+describe("conformance:", function()
+  cases { serves = "registry { store = disk, sparse = true }", space = "",
+    algorithms = { "sha256", "sha512" } }
+end)
+
+local SOME = { "image", "artifacts-with-subject", "tag-param-sha256" }
+
+describe("conformance of a namespace, with tokens:", function()
+  cases {
+    serves = [[
+      registry { store = disk:at "rest", auth = known_or_nobody, allow = known },
+      registry { store = disk, prefix = "/v2/team", auth = known_or_nobody, allow = known }]],
+    space = "team/", user = "ann", password = ANN, shows = "Bearer",
+    algorithms = { "sha256" }, sets = SOME,
+  }
+end)
+
+describe("conformance of a host, with passwords and signed sessions:", function()
+  cases {
+    serves = [[registry { store = disk, host = "images.example.org", http_secret = "hush",
+      auth = auth.htpasswd "users", allow = known }]],
+    host = "images.example.org:5000", space = "", user = "ann", password = ANN, shows = "Basic",
+    algorithms = { "sha256" }, sets = SOME,
+  }
 end)

@@ -14,13 +14,13 @@ local M = {}
 local client = {}
 client.__index = client
 
--- For the repository of a server.
-function M.new(server, repo)
-  return setmetatable({ server = server, repo = repo, base = "/v2/" .. repo }, client)
+-- For a repository, by way of an agent.
+function M.new(agent, repo)
+  return setmetatable({ agent = agent, repo = repo, base = "/v2/" .. repo }, client)
 end
 
 function client:ask(expected, method, path, options)
-  local reply = self.server:request(method, path, options)
+  local reply = self.agent:request(method, path, options)
   local fits = false
   for _, status in ipairs(type(expected) == "table" and expected or { expected }) do
     fits = fits or reply.status == status
@@ -55,6 +55,12 @@ local function octets(text, range)
   return { body = text, headers = { ["Content-Type"] = OCTETS, ["Content-Range"] = range } }
 end
 
+-- A blob as a whole. An empty one is a body all the same, so it goes without a Content-Length.
+local function whole(text)
+  if text ~= "" then return octets(text) end
+  return { chunked = {}, headers = { ["Content-Type"] = OCTETS } }
+end
+
 -- The suite escapes the digest as Go's url.Values do.
 local function closing(place, digest)
   return (pusher.closing(place, digest):gsub("(digest=%w+):", "%1%%3A"))
@@ -63,14 +69,14 @@ end
 -- blob-post-put. `bad`: the digest is another's.
 function client:post_put(blob, bad)
   local reply = self:ask(bad and 400 or 201, "PUT", closing(self:session(), blob.digest),
-    octets(blob.text))
+    whole(blob.text))
   if not bad then self:is_pushed(reply, blob) end
 end
 
 -- blob-post-only
 function client:post_only(blob, bad)
   local path = closing(self.base .. "/blobs/uploads/", blob.digest)
-  local reply = self:ask(bad and 400 or 201, "POST", path, octets(blob.text))
+  local reply = self:ask(bad and 400 or 201, "POST", path, whole(blob.text))
   if not bad then self:is_pushed(reply, blob) end
 end
 
@@ -131,7 +137,7 @@ function client:mount(blob, from)
   local reply = self:ask({ 201, 202 }, "POST", path)
   local mounted = reply.status == 201
   if not mounted then
-    reply = self:ask(201, "PUT", closing(pusher.place(reply), blob.digest), octets(blob.text))
+    reply = self:ask(201, "PUT", closing(pusher.place(reply), blob.digest), whole(blob.text))
   end
   self:is_pushed(reply, blob)
   return mounted
@@ -140,7 +146,7 @@ end
 -- blob-post-cancel
 function client:cancel()
   local place = self:session()
-  self:ask(204, "DELETE", place, { headers = { ["Content-Length"] = "0" } })
+  self:ask(204, "DELETE", place)
   self:ask(404, "GET", place)
 end
 

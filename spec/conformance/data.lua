@@ -7,6 +7,7 @@
 -- { digest, text, type, subject } in the order to push them, tags names digests, referrers lists
 -- the descriptors that each subject has to have.
 local json = require "dkjson"
+local mime = require "mime"
 local pusher = require "spec.pusher"
 local tool = require "spec.tool"
 
@@ -48,18 +49,13 @@ local function copy(t, more)
   return out
 end
 
-local function base64(text)
-  local out = tool.must(("printf %%s %s | base64 -w0"):format(tool.quote(text)))
-  return out
-end
-
 -- Adds a blob; returns its descriptor.
 local function blob(set, o, text, media_type)
   local digest = M.digest(o.algorithm or "sha256", text)
   if not set.seen[digest] then set.blobs[#set.blobs + 1] = { digest = digest, text = text } end
   set.seen[digest] = true
   return { mediaType = media_type, digest = digest, size = #text,
-    data = o.data and base64(text) or nil }
+    data = o.data and mime.b64(text) or nil }
 end
 
 -- Adds a manifest; returns its descriptor.
@@ -171,8 +167,7 @@ M.sets = {
     local subject = { mediaType = pusher.IMAGE, size = 123, digest = tool.digest("never pushed") }
     image(s, copy(ARTIFACT1, { subject = subject, tag = "tagged-artifact" }))
   end },
-  { "data-field", function(s) image(s, { tag = "data-field", data = true, artifact = EMPTY,
-    layer_text = "some text" }) end },
+  { "data-field", function(s) image(s, { tag = "data-field", data = true }) end },
   { "non-distributable-layers", function(s)
     image(s, { tag = "non-distributable", layers = 1,
       foreign = { foreign(KEPT_LAYER .. "+gzip"), foreign(KEPT_LAYER) } })
@@ -195,6 +190,18 @@ M.sets = {
     tag_by_parameter(s, "tag-param-sha512")
   end },
 }
+
+-- The sets of these names; all without a list.
+function M.select(names)
+  if not names then return M.sets end
+  local list = {}
+  for _, entry in ipairs(M.sets) do
+    for _, name in ipairs(names) do
+      if entry[1] == name then list[#list + 1] = entry end
+    end
+  end
+  return list
+end
 
 -- What a named set holds.
 function M.make(build)
