@@ -70,16 +70,35 @@ static struct job *next_job(void)
     return j;
 }
 
-/* Called and returns under the lock. The lane is counted down before the worker hears of
- * the job, so that done may free the lane; without done, j may be gone after work. */
+/* Under the lock. */
+static void lane_append(struct lane *l, struct job *j)
+{
+    *l->tail = &j->call;
+    l->tail = &j->call.next;
+}
+
+/* Under the lock, when j has ended. */
+static void strand_advance(struct strand *s, struct job *j)
+{
+    if (j->after)
+        lane_append(j->after->lane, j->after);
+    else
+        s->last = NULL;
+}
+
+/* Called and returns under the lock. Lane and strand are counted down before the worker
+ * hears of the job, so that done may free them; without done, j may be gone after work. */
 static void run_job(struct job *j)
 {
     struct lane *l = j->lane;
+    struct strand *s = j->strand;
     void (*done)(struct job *) = j->done;
     pthread_mutex_unlock(&pool.lock);
     j->work(j);
     pthread_mutex_lock(&pool.lock);
     l->running--;
+    if (s)
+        strand_advance(s, j);
     lane_offer(l);
     if (done) {
         pthread_mutex_unlock(&pool.lock);
@@ -223,18 +242,36 @@ static void come_home(struct call *c)
     j->done(j);
 }
 
-void job_submit(struct lane *l, struct job *j)
+static void submit(struct strand *s, struct lane *l, struct job *j)
 {
     j->call = (struct call){.fn = come_home};
     j->lane = l;
+    j->strand = s;
+    j->after = NULL;
     j->home = worker_self();
     assert(j->home || !j->done);
     pthread_mutex_lock(&pool.lock);
-    *l->tail = &j->call;
-    l->tail = &j->call.next;
+    struct job *before = s ? s->last : NULL;
+    if (s)
+        s->last = j;
+    if (before)
+        before->after = j;
+    else
+        lane_append(l, j);
     l->queued++;
-    bool runnable = lane_offer(l);
+    bool runnable = !before && lane_offer(l);
     pthread_mutex_unlock(&pool.lock);
     if (runnable)
         pthread_cond_signal(&pool.wake);
+}
+
+void job_submit(struct lane *l, struct job *j)
+{
+    submit(NULL, l, j);
+}
+
+void strand_submit(struct strand *s, struct lane *l, struct job *j)
+{
+    assert(j->done);
+    submit(s, l, j);
 }

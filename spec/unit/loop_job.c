@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #define TASKS 200
 
@@ -68,6 +69,103 @@ TEST("job: a lane runs no more than its limit at once and every job comes home")
         worker_free(home);
         pool_stop();
     }
+}
+
+#define STRANDS 3
+#define LINKS 40 /* jobs of a strand */
+
+struct link {
+    struct job job;
+    struct rope *rope;
+    int number;
+};
+
+struct rope {
+    struct strand strand;
+    struct link links[LINKS];
+    atomic_int worked; /* jobs that ran; none begins before the last one has ended */
+    int home;
+};
+
+static struct rope *ropes[STRANDS];
+static int ropes_left;
+
+static void link_work(struct job *j)
+{
+    struct link *l = CONTAINER(j, struct link, job);
+    EXPECT_EQ(atomic_load(&l->rope->worked), l->number);
+    for (volatile int i = 0; i < 1000; i++)
+        continue;
+    atomic_fetch_add(&l->rope->worked, 1);
+}
+
+static void link_done(struct job *j)
+{
+    struct rope *r = CONTAINER(j, struct link, job)->rope;
+    EXPECT(worker_self() == home);
+    if (++r->home < LINKS)
+        return;
+    EXPECT_EQ(r->worked, LINKS);
+    free(r); /* allowed as soon as the last done has begun */
+    if (--ropes_left == 0)
+        worker_stop(home);
+}
+
+static void submit_ropes(struct call *c)
+{
+    (void)c;
+    for (int i = 0; i < LINKS; i++) {
+        for (int k = 0; k < STRANDS; k++) {
+            struct link *l = &ropes[k]->links[i];
+            *l = (struct link){{.work = link_work, .done = link_done}, ropes[k], i};
+            strand_submit(&ropes[k]->strand, lane, &l->job);
+        }
+    }
+}
+
+TEST("job: a strand runs its jobs one at a time and in order, beside other strands")
+{
+    struct call c = {.fn = submit_ropes};
+    for (unsigned limit = 1; limit <= 4; limit++) {
+        EXPECT_EQ(pool_start(4), 0);
+        home = worker_new("spec");
+        lane = lane_new("spec", limit);
+        ropes_left = STRANDS;
+        for (int k = 0; k < STRANDS; k++)
+            ropes[k] = xalloc(sizeof *ropes[k]);
+        worker_defer(home, &c);
+        worker_run(home);
+        worker_free(home);
+        pool_stop();
+        lane_free(lane);
+    }
+}
+
+static struct strand rivals[2];
+
+static void submit_rivals(struct call *c)
+{
+    (void)c;
+    for (int i = 0; i < 6; i++) {
+        tasks[i] = (struct task){{.work = count_work, .done = count_done}, i};
+        strand_submit(&rivals[i / 3], lane, &tasks[i].job);
+    }
+    finished = TASKS - 6;
+    EXPECT_EQ(pool_start(1), 0);
+}
+
+TEST("job: strands that share a lane take turns, job by job")
+{
+    static const int turns[] = {0, 3, 1, 4, 2, 5};
+    struct call c = {.fn = submit_rivals};
+    home = worker_new("spec");
+    lane = lane_new("spec", 1);
+    worker_defer(home, &c);
+    worker_run(home);
+    for (int i = 0; i < 6; i++)
+        EXPECT_EQ(started[i], turns[i]);
+    worker_free(home);
+    pool_stop();
 }
 
 /* Holds its lane until every thread but one has met here: a disk that hangs. */
