@@ -6,31 +6,45 @@
 /* Under this a trip to the pool takes longer than the hashing. */
 #define IN_PLACE_MAX (16 * 1024)
 
-static void hash_work(struct job *j)
+static void piece_work(struct job *j)
 {
-    struct hash_observer *h = CONTAINER(j, struct hash_observer, job);
-    digest_update(&h->digest, h->p, h->n);
+    struct hash_piece *piece = CONTAINER(j, struct hash_piece, job);
+    digest_update(&piece->owner->digest, piece->p, piece->n);
 }
 
-static void hash_done(struct job *j)
+static void piece_done(struct job *j)
 {
-    struct hash_observer *h = CONTAINER(j, struct hash_observer, job);
-    h->sink.moved += h->n;
+    struct hash_piece *piece = CONTAINER(j, struct hash_piece, job);
+    struct hash_observer *h = piece->owner;
+    piece->p = NULL;
+    h->lent--;
+    h->sink.moved += piece->n;
     sink_answer(&h->sink, 0);
+}
+
+/* Pieces come home in any order, so the free one may be any of them. */
+static struct hash_piece *free_piece(struct hash_observer *h)
+{
+    struct hash_piece *piece = h->pieces;
+    assert(h->lent < HASH_DEPTH);
+    while (piece->p)
+        piece++;
+    return piece;
 }
 
 static void hash_push(struct sink *k, const uint8_t *p, size_t n)
 {
     struct hash_observer *h = CONTAINER(k, struct hash_observer, sink);
-    if (n < IN_PLACE_MAX) {
+    if (n < IN_PLACE_MAX && !h->lent) {
         digest_update(&h->digest, p, n);
         k->moved += n;
         sink_answer(k, 0);
         return;
     }
-    h->p = p;
-    h->n = n;
-    job_submit(lane_cpu(), &h->job);
+    struct hash_piece *piece = free_piece(h);
+    h->lent++;
+    *piece = (struct hash_piece){h, p, n, {.work = piece_work, .done = piece_done}};
+    strand_submit(&h->strand, lane_cpu(), &piece->job);
 }
 
 static void hash_finish(struct sink *k)
@@ -43,12 +57,11 @@ static void hash_finish(struct sink *k)
 }
 
 static const struct sink_ops hash_ops = {
-    .name = "hash", .push = hash_push, .finish = hash_finish};
+    .name = "hash", .depth = HASH_DEPTH, .push = hash_push, .finish = hash_finish};
 
 void hash_observer_init(struct hash_observer *h, enum digest_alg alg)
 {
     memset(h, 0, sizeof *h);
     sink_init(&h->sink, &hash_ops);
     digest_init(&h->digest, alg);
-    h->job = (struct job){.work = hash_work, .done = hash_done};
 }

@@ -86,24 +86,29 @@ static void on_impatience(struct timer *t)
     ask_step(p);
 }
 
+static bool has_lent(const struct pipe_lane *lane)
+{
+    return lane->busy || lane->passed < lane->next;
+}
+
 static void on_sink(struct sink *k, int rc)
 {
     struct pipe_lane *lane = k->pusher;
     struct pipe *p = lane->pipe;
     CHECK(p, PIPE_MAGIC);
-    assert(lane->busy);
-    lane->busy = false;
+    assert(has_lent(lane));
     if (rc < 0)
         fail(p, rc);
-    if (p->asking && lane == p->lanes) {
+    if (!lane->busy)
+        lane->passed++;
+    else if (p->asking && lane == p->lanes) {
         p->asking = false;
         p->easy = rc == 0;
-    } else if (p->state == FLOW && p->spliced)
-        p->ended = true;
-    else if (p->state == FLOW)
-        lane->next++;
+    } else if (p->state == FLOW)
+        p->ended = true; /* spliced */
     else if (rc == 0 || p->state == ABORT)
         p->ending++;
+    lane->busy = false;
     ask_step(p);
 }
 
@@ -123,15 +128,21 @@ static size_t first_lane(const struct pipe *p)
     return p->lanes[0].sink ? 0 : 1;
 }
 
+static bool may_push(const struct pipe *p, const struct pipe_lane *lane)
+{
+    size_t depth = lane->sink->ops->depth ? lane->sink->ops->depth : 1;
+    return p->rc == 0 && !lane->busy && lane->next < p->filled &&
+           lane->next - lane->passed < depth;
+}
+
 static void feed_lanes(struct pipe *p)
 {
-    for (size_t i = first_lane(p); i < p->n_lanes && p->rc == 0; i++) {
+    for (size_t i = first_lane(p); i < p->n_lanes; i++) {
         struct pipe_lane *lane = &p->lanes[i];
-        if (lane->busy || lane->next == p->filled)
-            continue;
-        const struct chunk *c = &p->chunks[lane->next % PIPE_CHUNKS];
-        lane->busy = true;
-        sink_push(lane->sink, c->data, c->n);
+        while (may_push(p, lane)) {
+            const struct chunk *c = &p->chunks[lane->next++ % PIPE_CHUNKS];
+            sink_push(lane->sink, c->data, c->n);
+        }
     }
 }
 
@@ -139,8 +150,8 @@ static void free_chunks(struct pipe *p)
 {
     uint64_t passed = p->filled;
     for (size_t i = first_lane(p); i < p->n_lanes; i++)
-        if (p->lanes[i].next < passed)
-            passed = p->lanes[i].next;
+        if (p->lanes[i].passed < passed)
+            passed = p->lanes[i].passed;
     for (; p->freed < passed; p->freed++) {
         struct chunk *c = &p->chunks[p->freed % PIPE_CHUNKS];
         bufpool_put(c->data);
@@ -215,7 +226,7 @@ static void cancel_all(struct pipe *p)
     if (p->pulling)
         source_cancel(p->source);
     for (size_t i = first_lane(p); i < p->n_lanes; i++)
-        if (p->lanes[i].busy)
+        if (has_lent(&p->lanes[i]))
             sink_cancel(p->lanes[i].sink);
 }
 
@@ -224,7 +235,7 @@ static bool has_flowed(const struct pipe *p)
 {
     bool quiet = !p->pulling && !p->waiting;
     for (size_t i = first_lane(p); i < p->n_lanes; i++)
-        quiet &= !p->lanes[i].busy;
+        quiet &= !has_lent(&p->lanes[i]);
     return quiet && (p->rc != 0 || (p->ended && p->freed == p->filled));
 }
 

@@ -32,8 +32,9 @@
 struct pipe_lane { /* one consumer and how far it is */
     struct pipe *pipe;
     struct sink *sink;
-    uint64_t next; /* number of the chunk it takes next */
-    bool busy;
+    uint64_t next;   /* number of the chunk it takes next */
+    uint64_t passed; /* chunks it is through with; what lies between is lent to it */
+    bool busy;       /* something else is asked of it than to take a chunk */
 };
 
 struct pipe {

@@ -2,13 +2,14 @@
  *
  * A sink takes bytes in order. Its owner embeds struct sink first in its own struct. An
  * observer is a sink beside the sink: it sees the same bytes, and its finish is its
- * verdict. Life:
+ * verdict. A sink that computes can take the next pushes while it is busy with one, so that
+ * it need not wait for whoever brings them. Life:
  *
  *   push* , then finish (every byte came, every observer agreed) or abort, then close.
  *
  * What finish means belongs to the sink: a stored object becomes visible, a reply is
  * flushed, a digest is compared. After a failed push or finish only abort and close
- * follow.
+ * follow, when every push has been answered.
  */
 #ifndef STREAM_SINK_H
 #define STREAM_SINK_H
@@ -22,8 +23,11 @@ struct sink;
 
 struct sink_ops {
     const char *name;
+    /* How many pushes it takes before it has answered the first of them; 0 means 1. */
+    size_t depth;
     /* Takes n > 0 bytes, lent until the one sink_answer(0 or error) that follows, inside
-     * this call or later on the same worker. */
+     * this call or later on the same worker. The n-th answer says that it is through with
+     * the first n pushes. */
     void (*push)(struct sink *k, const uint8_t *p, size_t n);
     /* Takes n bytes of an open file instead of pushes; at most once, answered like push,
      * with `moved` kept up to date. NULL: it cannot. */
@@ -35,7 +39,7 @@ struct sink_ops {
     void (*finish)(struct sink *k);
     /* Undoes what can be undone. Answered once. NULL: nothing to do. */
     void (*abort)(struct sink *k);
-    /* Asks an outstanding push, splice or await to end soon. A finish that began completes.
+    /* Asks outstanding pushes, a splice or an await to end soon. A finish that began completes.
      * NULL: ends by itself without waiting for a peer. */
     void (*cancel)(struct sink *k);
     /* Frees k; nothing is outstanding. NULL: the owner keeps it (an observer on a stack).

@@ -286,6 +286,48 @@ TEST("hash: agrees with the digest of the whole, in place and on the pool")
     stop();
 }
 
+static struct hash_observer busy;
+static int answers;
+
+static void on_hashed(struct sink *k, int rc)
+{
+    EXPECT_EQ(rc, 0);
+    if (++answers < HASH_DEPTH)
+        return;
+    k->answer = NULL;
+    worker_stop(w);
+}
+
+static void push_many(struct call *c)
+{
+    static const size_t pieces[HASH_DEPTH] = {200000, 10, 16384, 3};
+    const uint8_t *p = toy_pattern();
+    (void)c;
+    busy.sink.answer = on_hashed;
+    for (size_t i = 0; i < HASH_DEPTH; p += pieces[i++])
+        sink_push(&busy.sink, p, pieces[i]);
+    EXPECT_EQ(answers, 0); /* not even the small ones, which are behind the first */
+}
+
+TEST("hash: takes pieces while it is busy, small ones in their place")
+{
+    uint8_t want[DIGEST_MAX], got[DIGEST_MAX];
+    start();
+    for (int round = 0; round < 20; round++) {
+        struct digest whole;
+        digest_init(&whole, DIGEST_SHA256);
+        digest_update(&whole, toy_pattern(), 216397);
+        digest_final(&whole, want);
+        hash_observer_init(&busy, DIGEST_SHA256);
+        answers = 0;
+        toy_run(w, push_many);
+        EXPECT_EQ(busy.sink.moved, 216397);
+        digest_final(&busy.digest, got);
+        EXPECT(memcmp(got, want, 32) == 0);
+    }
+    stop();
+}
+
 static struct buf_wait waits[4];
 static char order[8];
 static uint8_t *held[16];

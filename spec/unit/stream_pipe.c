@@ -59,8 +59,11 @@ static void set_up(uint64_t total, enum toy_pace source, enum toy_pace sink,
 {
     bool known = unit_random() % 2, awaits = unit_random() % 2;
     toy_source_init(&it.source, total, known, awaits, source, unit_random());
-    for (size_t i = 0; i < n_sinks; i++)
+    for (size_t i = 0; i < n_sinks; i++) {
         toy_sink_init(&it.sinks[i], false, sink, unit_random());
+        if (unit_random() % 2)
+            toy_sink_deepen(&it.sinks[i]);
+    }
     it.from = &it.source.source;
     it.n_sinks = n_sinks;
     it.no_sink = false;
@@ -188,6 +191,23 @@ TEST("pipe: observers finish in the order added, and the first that disagrees is
     stop();
 }
 
+TEST("pipe: a deep sink that fails is heard when all it was lent is back")
+{
+    start();
+    for (int seed = 0; seed < 16; seed++) {
+        for (int at = 0; at < PIPE_CHUNKS; at++) {
+            set_up(PIPE_CHUNKS * BUF_SIZE, TOY_AT_ONCE, TOY_LATER, 3);
+            toy_sink_deepen(&it.sinks[1]);
+            it.sinks[1].fail_at = at;
+            it.sinks[2].fail_at = at;
+            run();
+            EXPECT_EQ(it.pipe.rc, E_NO_SPACE);
+            EXPECT_EQ(it.sinks[1].sink.moved, (uint64_t)at * BUF_SIZE);
+        }
+    }
+    stop();
+}
+
 TEST("pipe: can be cancelled at every step, but not once the sink is finishing")
 {
     start();
@@ -241,6 +261,22 @@ TEST("pipe: a cancel frees it from a source, sink or observer that never answers
             EXPECT_EQ(it.sinks[1].cancels, who == 2);
         }
     }
+    stop();
+}
+
+TEST("pipe: lends all that is there to a deep sink, and one chunk to another")
+{
+    start();
+    set_up(PIPE_CHUNKS * BUF_SIZE, TOY_AT_ONCE, TOY_NEVER, 3);
+    for (size_t i = 0; i < 3; i++)
+        toy_sink_init(&it.sinks[i], false, TOY_NEVER, unit_random());
+    toy_sink_deepen(&it.sinks[2]);
+    run_and_cancel();
+    EXPECT_EQ(it.sinks[0].most_lent, 1);
+    EXPECT_EQ(it.sinks[1].most_lent, 1);
+    EXPECT_EQ(it.sinks[2].most_lent, PIPE_CHUNKS);
+    for (size_t i = 0; i < 3; i++)
+        EXPECT_EQ(it.sinks[i].cancels, 1);
     stop();
 }
 

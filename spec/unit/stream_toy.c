@@ -146,19 +146,27 @@ void toy_source_init(struct toy_source *s, uint64_t total, bool known, bool awai
     answer_init(&s->answer, pace, seed, give_source);
 }
 
+static bool is_pattern(const uint8_t *p, size_t n, uint64_t at)
+{
+    return at + n <= TOY_PATTERN_SIZE && memcmp(p, pattern + at, n) == 0;
+}
+
 static void toy_push(struct sink *s, const uint8_t *p, size_t n)
 {
     struct toy_sink *k = CONTAINER(s, struct toy_sink, sink);
     tell();
-    EXPECT(!k->failed && k->doing == TOY_IDLE && !k->finishes && !k->aborts);
-    EXPECT(k->at + n <= TOY_PATTERN_SIZE && memcmp(p, pattern + k->at, n) == 0);
+    EXPECT(!k->failed && !k->finishes && !k->aborts);
+    EXPECT(k->n_lent ? k->n_lent < s->ops->depth : k->doing == TOY_IDLE);
+    EXPECT(is_pattern(p, n, k->at));
     k->doing = TOY_PUSH;
-    if (k->pushes++ == k->fail_at) {
-        owe(&k->answer, E_NO_SPACE);
-    } else {
-        k->at += n;
-        owe(&k->answer, 0);
-    }
+    bool fails =
+        k->pushes++ == k->fail_at || (k->n_lent && k->lent[k->n_lent - 1].rc != 0);
+    k->lent[k->n_lent++] = (struct toy_lent){p, n, k->at, fails ? E_NO_SPACE : 0};
+    k->at += n;
+    if (k->n_lent > k->most_lent)
+        k->most_lent = k->n_lent;
+    if (k->n_lent == 1)
+        owe(&k->answer, k->lent->rc);
 }
 
 static void toy_splice(struct sink *s, int fd, uint64_t offset, uint64_t n)
@@ -204,11 +212,34 @@ static void toy_sink_cancel(struct sink *s)
     cut_short(&k->answer);
 }
 
+/* Answers the oldest push, whose bytes must not have changed yet. */
+static void give_push(struct toy_sink *k, int rc)
+{
+    EXPECT(is_pattern(k->lent->p, k->lent->n, k->lent->at));
+    if (rc == 0)
+        k->sink.moved += k->lent->n;
+    k->n_lent--;
+    memmove(k->lent, k->lent + 1, k->n_lent * sizeof k->lent[0]);
+    if (k->n_lent == 0) {
+        k->doing = TOY_IDLE;
+        sink_answer(&k->sink, rc);
+        return;
+    }
+    sink_answer(&k->sink, rc);
+    if (k->cancels && k->answer.pace == TOY_NEVER)
+        k->answer.pace = TOY_EITHER;
+    owe(&k->answer, k->cancels ? E_CANCELLED : k->lent->rc);
+}
+
 static void give_sink(struct toy_answer *a)
 {
     struct toy_sink *k = CONTAINER(a, struct toy_sink, answer);
     k->failed |= a->value < 0;
-    if (k->doing == TOY_PUSH && (a->value == 0 || k->splices))
+    if (k->n_lent) {
+        give_push(k, (int)a->value);
+        return;
+    }
+    if (k->doing == TOY_PUSH)
         k->sink.moved = k->at;
     k->doing = TOY_IDLE;
     sink_answer(&k->sink, (int)a->value);
@@ -230,6 +261,17 @@ void toy_sink_init(struct toy_sink *k, bool splices, enum toy_pace pace, uint64_
     *k = (struct toy_sink){.fail_at = TOY_NO_STEP};
     sink_init(&k->sink, splices ? &splicing : &plain);
     answer_init(&k->answer, pace, seed, give_sink);
+}
+
+void toy_sink_deepen(struct toy_sink *k)
+{
+    static const struct sink_ops deep = {.name = "toy",
+                                         .depth = TOY_DEPTH,
+                                         .push = toy_push,
+                                         .finish = toy_finish,
+                                         .abort = toy_abort,
+                                         .cancel = toy_sink_cancel};
+    k->sink.ops = &deep;
 }
 
 void toy_run(struct worker *w, void (*fn)(struct call *))

@@ -38,11 +38,20 @@ struct toy_source {
     bool awaiting, ended;
 };
 
+#define TOY_DEPTH 3 /* of a deep sink; a pipe that is not held up has that many to lend */
+
 struct toy_sink {
     struct sink sink;
-    struct toy_answer answer;
-    uint64_t at;
-    int fail_at; /* number of the push that fails with E_NO_SPACE */
+    struct toy_answer answer; /* to the oldest of these */
+    struct toy_lent {
+        const uint8_t *p;
+        size_t n;
+        uint64_t at;
+        int rc;
+    } lent[TOY_DEPTH];
+    size_t n_lent, most_lent;
+    uint64_t at; /* bytes that it was shown */
+    int fail_at; /* number of the push that fails with E_NO_SPACE, as do those behind it */
     int finish_rc;
     int pushes, finishes, aborts, cancels, splices;
     enum { TOY_IDLE, TOY_PUSH, TOY_FINISH, TOY_ABORT } doing;
@@ -57,6 +66,8 @@ void toy_source_init(struct toy_source *s, uint64_t total, bool known, bool awai
                      enum toy_pace pace, uint64_t seed);
 /* splices: with a splice op, which reads the file. */
 void toy_sink_init(struct toy_sink *k, bool splices, enum toy_pace pace, uint64_t seed);
+/* It will take TOY_DEPTH pushes before it has answered the first. Without splices. */
+void toy_sink_deepen(struct toy_sink *k);
 
 /* Runs fn on w's thread, which is this one, until worker_stop. */
 void toy_run(struct worker *w, void (*fn)(struct call *));
