@@ -19,12 +19,15 @@ local function bytes_of(hex)
 end
 
 -- Says what is wrong with the option.
-function M.check(secret, prefix)
+function M.check(secret, prefix, layout)
   if secret == "" then error("'http_secret' must not be empty", 0) end
   -- inside of a namespace, a repository has another name than the other registry would look for
   if secret and prefix ~= "/v2" then
     error(("'http_secret' is for the prefix \"/v2\", where the other registry answers, not %q")
       :format(prefix), 0)
+  end
+  if secret and layout and (layout.uploads or "append") ~= "append" then
+    error("'http_secret' is for a layout that keeps uploads as the distribution registry does", 0)
   end
 end
 

@@ -89,7 +89,7 @@ return function(options)
   local o = check(options or {}, OPTIONS, "registry")
   read(events.check, o.on)
   read(check_who, o)
-  read(handover.check, o.http_secret, o.prefix)
+  read(handover.check, o.http_secret, o.prefix, o.layout)
   check_mirrors(o.mirrors)
   local who = o.auth or auth.anonymous
   local asks_for_token = who.passwords and who.everybody

@@ -92,7 +92,7 @@ end
 
 -- Somebody else has appended or ended the upload, or does so now.
 local function is_overtaken(e)
-  return e.name == "RANGE" or e.name == "BUSY" or e.name == "NOT_FOUND"
+  return e.name == "RANGE" or e.name == "BUSY" or e.name == "EXISTS" or e.name == "NOT_FOUND"
     or e.name == "BLOB_UPLOAD_UNKNOWN"
 end
 

@@ -30,13 +30,15 @@
 --                                 and a slash; of all, without a name
 --   exists(reg, repo)             is there anything in the repository?
 --
--- `layout.uploads` says what an upload session is: "append", which is the default (append.lua).
+-- `layout.uploads` says what an upload session is: "append", which is the default (append.lua),
+-- or "parts" (parts.lua).
 --
 --   start(reg, repo, id, algorithm)   begins one, for a digest of this algorithm; returns when
 --   load(reg, repo, id)           { repo, id, size, … } of one that is there, or nil
 --   append(reg, s, body, limit)   moves the body behind what is there, and counts it in s.size; it
---                                 returns and fails as `into` does, with RANGE, BUSY, NOT_FOUND or
---                                 BLOB_UPLOAD_UNKNOWN when somebody else has changed the session
+--                                 returns and fails as `into` does, with RANGE, BUSY, EXISTS,
+--                                 NOT_FOUND or BLOB_UPLOAD_UNKNOWN when somebody else has changed
+--                                 the session
 --   digests(reg, s, algorithm, got)   the SHA-256 of the whole, and its SHA-512 if the algorithm
 --                                 asks for it; hex. `got` is what an append has just returned
 --   place(reg, s, key)            makes of the bytes that were hashed the object at this key
@@ -44,12 +46,12 @@
 --   is_emptied(reg, s)            a session without bytes: are they gone because it ends just now?
 local M = {}
 
-local NAMES = { links = "apps.registry.forms.links" }
-local UPLOADS = { append = "apps.registry.forms.append" }
+local ROOM = "apps.registry.forms."
+local NAMES = { links = true }
+local UPLOADS = { append = true, parts = true }
 
 local function pick(forms, field, name)
-  local form = forms[name]
-  if form then return require(form) end
+  if forms[name] then return require(ROOM .. name) end
   error(("option 'layout': its '%s' cannot be %q"):format(field, tostring(name)), 0)
 end
 

@@ -1,0 +1,29 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The layouts that specs of the registry run over, a list of
+--   name      for people
+--   options   the text of the registry's options that choose it
+--   below     where its upload sessions are: a function of the repository
+--   growing   a pattern of the file that grows while a body comes
+--   long      does it take SHA-512?
+return {
+  {
+    name = "distribution", options = "", long = true,
+    below = function(repo) return "docker/registry/v2/repositories/" .. repo .. "/_uploads" end,
+    growing = "^docker/.*/_uploads/[^/]+/data$",
+  },
+  { -- of an operator whose store cannot append
+    name = "distribution in parts", long = true,
+    options = [[
+      layout = (function()
+        local layout = { uploads = "parts" }
+        for name, value in pairs(require "layouts.distribution") do layout[name] = value end
+        function layout.upload_record(repo, id) return layout.upload(repo, id) .. "record" end
+        function layout.upload_part(repo, id, n) return layout.upload(repo, id) .. n end
+        return layout
+      end)(),
+    ]],
+    below = function(repo) return "docker/registry/v2/repositories/" .. repo .. "/_uploads" end,
+    growing = "^%.tidegate/tmp/",
+  },
+}
