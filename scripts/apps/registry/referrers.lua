@@ -154,16 +154,17 @@ local function page_of(reg, repo, subject, n, last, wanted)
   local prefix = reg.layout.referrers(repo, subject)
   local after = last and reg.layout.referrer(repo, subject, last)
   local found, size, looked = {}, 0, 0
-  local limit = wanted and LOOK_MAX or math.min(n, LOOK_MAX)
+  local limit = math.min(n, LOOK_MAX)
   local more
   repeat
     local list
     list, more = reg.store:list(prefix, { after = after, limit = limit })
+    limit = math.min(2 * limit, LOOK_MAX)
     for _, item in ipairs(list) do
       local digest = item.name:sub(#prefix + 1):gsub("/", ":")
-      local is_full = #found >= n or looked >= LOOK_MAX
-      local text = not is_full and read(reg, repo, item.name, digest, wanted)
-      if is_full or text and #found > 0 and size + #text > REPLY_MAX then return found, last end
+      if #found >= n then return found, last end
+      local text = read(reg, repo, item.name, digest, wanted)
+      if text and #found > 0 and size + #text > REPLY_MAX then return found, last end
       if text then
         found[#found + 1] = text
         size = size + #text
@@ -171,6 +172,7 @@ local function page_of(reg, repo, subject, n, last, wanted)
       looked = looked + 1
       last, after = digest, item.name
     end
+    if more and (#found >= n or looked >= LOOK_MAX) then return found, last end
   until not more
   return found, nil
 end

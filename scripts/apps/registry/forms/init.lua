@@ -23,7 +23,6 @@
 --                                 what it names, if that is another manifest
 --   remove_tag(reg, repo, tag)    false when there was none
 --   untag(reg, repo, tag, target) takes this manifest off the tag, which goes with the last one
---   is_tag(reg, repo, tag)
 --   tag_of(entry, prefix)         the tag that an entry of the list of layout.tags is, or nil
 --   tags_are_folders              that list has them as names that end with "/"
 --   below(reg, repo)              the prefix of the repositories whose names begin with this one's

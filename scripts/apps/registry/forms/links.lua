@@ -121,10 +121,6 @@ function M.untag(reg, repo, tag)
   return M.remove_tag(reg, repo, tag)
 end
 
-function M.is_tag(reg, repo, tag)
-  return reg.store:stat(reg.layout.tag_current(repo, tag)) ~= nil
-end
-
 function M.tag_of(entry, prefix)
   return entry.prefix and entry.name:sub(#prefix + 1, -2) or nil
 end
@@ -134,7 +130,7 @@ function M.below(reg, repo)
 end
 
 function M.exists(reg, repo)
-  return #reg.store:list(reg.layout.manifests(repo), { limit = 1 }) > 0
+  return #reg.store:list(reg.layout.manifests(repo), { delimiter = true, limit = 1 }) > 0
 end
 
 return M
