@@ -6,6 +6,7 @@ local json = require "dkjson"
 local pusher = require "spec.pusher"
 local peer = require "spec.peer"
 local tool = require "spec.tool"
+local tree = require "spec.tree"
 
 local TEXT = tool.bytes(150000, 31)
 local DIGEST = tool.digest(TEXT)
@@ -140,6 +141,34 @@ describe("one directory under both registries", function()
     assert.same(expected, listed())
     assert.equal(long,
       g:request("HEAD", "/v2/ex/refs/manifests/v1").header("docker-content-digest"))
+  end)
+
+  -- Names of a large folder are kept from one page to the next, once it has been still for 2 s.
+  it("both at once, with many tags: one that is added there shows in the next page here", function()
+    if not tool.has("docker-registry") then pending("docker-registry is not installed") end
+    local other = peer.start(folder)
+    g = start_tidegate(folder)
+    local digest, text = pusher.image(g, "ex/many", "m0000", 1)
+    tree.new(folder):tags("ex/many", tree.names("m%04d", 2500), digest)
+    tool.must "sleep 2.1"
+    local function page(path)
+      local reply = g:request("GET", path)
+      return pusher.decode(reply.body).tags, reply.header("link"):match "^<(.-)>"
+    end
+    local function add(tag)
+      local reply = pusher.put_manifest(other, "ex/many", tag, text)
+      assert.equal(201, reply.status, reply.body)
+    end
+    page "/v2/ex/many/tags/list?n=3"
+    local first, next_page = page "/v2/ex/many/tags/list?n=3"
+    assert.same({ "m0000", "m0001", "m0002" }, first)
+    add "m0003-b"
+    assert.same({ "m0003", "m0003-b", "m0004" }, (page(next_page)))
+    add "m0001-b"
+    assert.same({ "m0000", "m0001", "m0001-b" }, (page "/v2/ex/many/tags/list?n=3"))
+    add "m0003-a"
+    assert.same({ "m0003", "m0003-a", "m0003-b" }, (page(next_page)))
+    other:stop()
   end)
 
   it("docker-registry, then tidegate", function() exchange(peer.start, start_tidegate) end)
