@@ -4,15 +4,18 @@
 -- number is the median of its rounds. With a file as argument the tables also replace what
 -- stands there between the markers below.
 --
--- BENCH_ROUNDS=3, BENCH_DIR=build (a disk, not tmpfs), BENCH_ONLY="nginx,docker-registry"
+-- BENCH_ROUNDS=3, BENCH_DIR=build (a disk, not tmpfs), BENCH_ONLY="nginx,docker-registry",
+-- BENCH_ROWS="lists" (of reads, pushes, memory, lists)
 
 package.path = "./?.lua;" .. package.path
 
+local listing = require "spec.bench.listing"
 local machine = require "spec.bench.machine"
 local servers = require "spec.bench.servers"
 
 local ROUNDS = tonumber(os.getenv "BENCH_ROUNDS" or "3")
 local ONLY = os.getenv "BENCH_ONLY"
+local ROWS = os.getenv "BENCH_ROWS"
 local LOAD = os.getenv "LOAD_BIN" or "build/load"
 local BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->"
 
@@ -188,6 +191,7 @@ local function rate(n) return ("%.0f MB/s"):format(n / 1e6) end
 local function count(n) return ("%.0f/s"):format(n) end
 local function share(n) return ("%.2f"):format(n) end
 local function memory(n) return ("%.1f MiB"):format(n / MIB) end
+local function millis(n) return ("%.1f ms"):format(n) end
 
 local function cell(value, form)
   return value and form(value) or "–"
@@ -214,21 +218,7 @@ local function table_of(rows)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function measure(top)
-  local file = top .. "/bytes"
-  run("head -c %d /dev/urandom >%s", BLOB, file)
-  local facts = ("%s.\nOne core hashes SHA-256 at %s (openssl speed); the disk writes %s (dd, "
-    .. "fdatasync).\ndocker-registry %s, nginx %s; medians of %d rounds.\n"):format(machine.line(),
-    rate(machine.sha256()), rate(machine.disk(top)),
-    machine.version "docker-registry --version", machine.version "nginx -v", ROUNDS)
-  io.stderr:write(facts)
-
-  local rows = {}
-  local function add(name, form, values)
-    rows[#rows + 1] = { name = name, form = form, values = values }
-    io.stderr:write("  measured: ", name, "\n")
-  end
-
+local function reads(add, top, file)
   local readers = start_readers(top, file)
   local function reading(kinds, sample)
     return rounds(wanted(kinds), function(kind) return sample(readers[kind]) end)
@@ -245,12 +235,52 @@ local function measure(top)
   for _, kind in ipairs(wanted(READERS)) do beside[kind] = get_beside_slow(readers[kind], top) end
   add(("rate of the first row that is left beside %d slow clients"):format(SLOW), share, beside)
   for _, s in pairs(readers) do servers.stop(s) end
+end
+
+local function pushes(add, top, file)
   add("push of a 256 MiB blob, one client", rate, push_row(top, file, BLOB, 1, PUSHERS))
   add("16 pushes of 64 MiB at once", rate, push_row(top, file, BATCH_BLOB, BATCH, REGISTRIES))
+end
+
+local function memories(add, top, file)
   local idle, crowd, held = memory_rows(top, file)
   add("memory after the start", memory, idle)
   add("most memory while 32 blobs of 100 MiB are pushed", memory, crowd)
   add("memory with 10 000 idle connections", memory, held)
+end
+
+local function lists(add, top)
+  local values, held = listing.measure(wanted(KEEPERS), top, ROUNDS, run, median)
+  for i, row in ipairs(listing.ROWS) do add(row.name, millis, values[i]) end
+  add("memory that these lists took", memory, held)
+end
+
+local GROUPS = {
+  { name = "reads", measure = reads },
+  { name = "pushes", measure = pushes },
+  { name = "memory", measure = memories },
+  { name = "lists", measure = lists },
+}
+
+local function measure(top)
+  local file = top .. "/bytes"
+  run("head -c %d /dev/urandom >%s", BLOB, file)
+  local facts = ("%s.\nOne core hashes SHA-256 at %s (openssl speed); the disk writes %s (dd, "
+    .. "fdatasync).\ndocker-registry %s, nginx %s; medians of %d rounds.\n"):format(machine.line(),
+    rate(machine.sha256()), rate(machine.disk(top)),
+    machine.version "docker-registry --version", machine.version "nginx -v", ROUNDS)
+  io.stderr:write(facts)
+
+  local rows = {}
+  local function add(name, form, values)
+    rows[#rows + 1] = { name = name, form = form, values = values }
+    io.stderr:write("  measured: ", name, "\n")
+  end
+  for _, group in ipairs(GROUPS) do
+    if not ROWS or ("," .. ROWS .. ","):find("," .. group.name .. ",", 1, true) then
+      group.measure(add, top, file)
+    end
+  end
   return facts .. "\n" .. table_of(rows)
 end
 

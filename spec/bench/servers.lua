@@ -41,7 +41,7 @@ http {
 local REGISTRY = [[
 version: 0.1
 log: { level: error, accesslog: { disabled: true } }
-storage: { filesystem: { rootdirectory: DIR/data } }
+storage: { filesystem: { rootdirectory: DATA } }
 http: { addr: "127.0.0.1:PORT" }
 ]]
 
@@ -49,7 +49,7 @@ http: { addr: "127.0.0.1:PORT" }
 local user = assert(io.popen "echo $(id -un) $(id -gn)"):read "*l"
 
 local function fill_in(template, s)
-  return (template:gsub("%u%u%u+", { DIR = s.dir, PORT = s.port, USER = user,
+  return (template:gsub("%u%u%u+", { DIR = s.dir, DATA = s.data, PORT = s.port, USER = user,
     SECURE = s.tls_port, CERT = s.cert, KEY = s.key }))
 end
 
@@ -80,9 +80,9 @@ end
 
 local function tidegate(durability, more)
   return function(s)
-    return ("exec env TIDEGATE_LISTEN=127.0.0.1:%d TIDEGATE_DATA=%s/data DURABILITY=%s "
+    return ("exec env TIDEGATE_LISTEN=127.0.0.1:%d TIDEGATE_DATA=%s DURABILITY=%s "
       .. "LISTEN_TLS=127.0.0.1:%d TLS_CERT=%s TLS_KEY=%s %s %s serve "
-      .. "spec/bench/registry.lua"):format(s.port, s.dir, durability, s.tls_port, s.cert, s.key,
+      .. "spec/bench/registry.lua"):format(s.port, s.data, durability, s.tls_port, s.cert, s.key,
       more or "",
       os.getenv "TIDEGATE_BIN" or "build/tidegate")
   end
@@ -110,10 +110,12 @@ local function await(s)
   error(s.kind .. " does not answer:\n" .. read_file(s.dir .. "/log"))
 end
 
--- starts a server of that kind with an empty folder below `top`; waits until it answers
-function M.start(kind, top)
+-- starts a server of that kind with an empty folder below `top`, or on a registry's folder that is
+-- there; waits until it answers
+function M.start(kind, top, data)
   local s = { kind = kind, port = free_port(), tls_port = free_port(),
     dir = ("%s/%d"):format(top, #running + 1) }
+  s.data = data or s.dir .. "/data"
   s.cert, s.key = certificate(top)
   running[#running + 1] = s
   assert(os.execute(("mkdir -p %s/data %s/www"):format(s.dir, s.dir)) == 0)
