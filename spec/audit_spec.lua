@@ -193,6 +193,24 @@ describe("the audit log", function()
     assert.truthy(why:find("usage: tidegate history", 1, true), why)
   end)
 
+  it("is read by history as far as it is known, and what is not is named", function()
+    start()
+    local c = g:raw()
+    push(c, "v1", "one")
+    c:close()
+    local path = data .. "/.tidegate/audit.jsonl"
+    local known = tool.read(path)
+    local later = '{"_format":2,"event":"moved","repository":"a/b"}\n'
+    tool.write(path, known .. later .. later)
+    tool.write(path .. ".1", known:gsub("^{", '{"_format":1,'))
+    local ok, out = g:command("history " .. g.path .. " a/b:v1")
+    assert.falsy(ok)
+    local _, n = out:gsub("audit.jsonl: version 2 is newer than this program knows %(1%)\n", "")
+    assert.equal(1, n, out)
+    assert.is_nil(out:find("audit.jsonl.1: version", 1, true), out)
+    assert.truthy(out:find("nothing -> sha256:", 1, true), out)
+  end)
+
   it("is shared by gateways, and by clients at the same time", function()
     start()
     local first = g

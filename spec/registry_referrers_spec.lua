@@ -227,6 +227,18 @@ describe("referrers", function()
     assert.same({ all[3] }, digests((list("r/stale", s.digest))))
   end)
 
+  it("are refused as a whole when one is of a later version, which is named", function()
+    local s = subject("later")
+    local digest = push("r/later", artifact("r/later", s))
+    local key = ("docker/registry/v2/repositories/r/later/_referrers/sha256/%s/of/sha256/%s")
+      :format(s.digest:sub(8), digest:sub(8))
+    tool.write(g.data .. "/" .. key, ('{"_format":2,"descriptor":{"digest":"%s"}}'):format(digest))
+    local reply = g:request("GET", "/v2/r/later/referrers/" .. s.digest)
+    assert.equal(501, reply.status)
+    local why = key .. ": version 2 is newer than this program knows (1)"
+    assert.truthy(reply.body:find(why, 1, true))
+  end)
+
   it("keep a SHA-512 name, of the subject and of themselves", function()
     local of = { mediaType = pusher.IMAGE, digest = "sha512:" .. tool.sha512("x"), size = 1 }
     local text = artifact("r/long", of)

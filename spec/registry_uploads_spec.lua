@@ -267,13 +267,17 @@ describe("uploads", function()
   end)
 
   it("go on without a state at their exact size", function()
-    for _, kept in ipairs { "none", "an earlier one" } do
+    for _, kept in ipairs { "none", "an earlier one", "one of a later form" } do
       local location = pusher.session(g, "up/state")
       g:request("PATCH", location, { body = TEXT:sub(1, 1000) })
       g:request("PATCH", location, { body = TEXT:sub(1001, 2000) })
       local states = ("%s/docker/registry/v2/repositories/up/state/_uploads/%s/hashstates/sha256/")
         :format(g.data, location:match("[^/]+$"))
+      local state = tool.read(states .. "2000")
       os.remove(states .. "2000")
+      if kept == "one of a later form" then
+        tool.write(states .. "2000", "sha\9" .. state:sub(5))
+      end
       if kept == "none" then os.remove(states .. "1000") end
       local reply = g:request("PUT", location .. "?digest=" .. DIGEST, { body = TEXT:sub(2001) })
       check_created(reply, "up/state", DIGEST)

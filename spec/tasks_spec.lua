@@ -287,6 +287,22 @@ describe("gate.every", function()
     g:stop()
   end)
 
+  it("leaves a lease of a later version as it is, and says so", function()
+    local data = tool.tmpdir()
+    local lease = '{"_format":2,"holder":"another","ends":0,"due":0}'
+    tool.must("mkdir -p " .. data .. "/tidegate/jobs")
+    tool.write(data .. "/tidegate/jobs/shared", lease)
+    local g = gateway.start { data = data, script = script [[
+      gate.every("10ms", "shared", { on = "gateway", store = disk }, function()
+        seen:incr "runs"
+      end)]] }
+    assert.truthy(g:logged "tidegate/jobs/shared: version 2 is newer than this program knows %(1%)")
+    assert.equal("nil", g:request("GET", "/seen/runs").body)
+    g:stop()
+    assert.equal(lease, tool.read(data .. "/tidegate/jobs/shared"))
+    tool.remove(data)
+  end)
+
   for text, message in pairs {
     ['gate.every("1h", "a", { on = "all" }, print_)'] = 'must be "worker" or "one" or "gateway"',
     ['gate.every("1h", "a", { on = "gateway" }, print_)'] = "'store' must be a store",

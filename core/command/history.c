@@ -20,11 +20,13 @@
 #define LINE_BYTES (64 * 1024) /* longer ones are no records */
 #define OPEN_MAX 4096
 #define FILES_MAX 10000
+#define RECORD_FORMAT 1 /* the version of records that this program knows */
 
 struct reader {
     struct span repository, tag; /* tag.p NULL: all of them */
-    bool json;
+    bool json, newer;
     size_t shown, damaged;
+    const char *path;       /* of the file that is read */
     json_t *open[OPEN_MAX]; /* begun, the oldest at `first` */
     size_t first, n_open;
 };
@@ -149,11 +151,27 @@ static void end(struct reader *h, const json_t *r)
     }
 }
 
+/* A record of a later version may say what is not known here. Told once for a file. */
+static bool is_newer(struct reader *h, const json_t *r)
+{
+    const json_t *version = json_object_get(r, "_format");
+    if (!version || json_integer_value(version) == RECORD_FORMAT)
+        return false;
+    if (!h->newer)
+        fprintf(stderr,
+                "tidegate: %s: version %lld is newer than this program knows (%d)\n",
+                h->path, (long long)json_integer_value(version), RECORD_FORMAT);
+    h->newer = true;
+    return true;
+}
+
 static void take(struct reader *h, const char *line, size_t n)
 {
     json_t *r = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
     const char *event = text(r, "event");
-    if (!json_is_object(r) || !*event) {
+    if (is_newer(h, r)) {
+        /* it is left out, and the exit code says so */
+    } else if (!json_is_object(r) || !*event) {
         h->damaged++;
     } else if (concerns(h, r)) {
         if (strcmp(event, "begun") == 0) {
@@ -254,8 +272,11 @@ static int read_log(struct reader *h, const char *path)
     for (size_t i = 0; i < n; i++) {
         FILE *f = fopen(list[i].path, "re");
         if (f) {
+            h->path = list[i].path;
+            h->newer = false;
             read_lines(h, f);
             fclose(f);
+            rc |= h->newer;
         } else {
             fprintf(stderr, "tidegate: %s: %s\n", list[i].path, strerror(errno));
             rc = 1;

@@ -12,6 +12,7 @@
 -- still for so long, two may run the job at once. A lease saves work; no safety rests on it.
 local core = require "tidegate.core"
 local err = require "tidegate.error"
+local format = require "tidegate.format"
 local json = require "tidegate.json"
 local task = require "tidegate.task"
 
@@ -19,11 +20,15 @@ local M = {}
 
 local HOLD_S, RENEW_S, LOOK_S = 60, 15, 1
 local RECORD_MAX = 4096 -- bytes
+local FORMAT = 1
 
 -- The version of the record, and for how many seconds nobody else may run the job.
 local function look(lease)
   local text, object = lease.store:read(lease.key, RECORD_MAX)
   local record = text and err.try(json.decode, text)
+  if type(record) == "table" then
+    format.check(record, FORMAT, lease.key)
+  end
   if type(record) ~= "table" or type(record.ends) ~= "number"
     or type(record.due) ~= "number" then
     return object and object.etag or "", 0

@@ -12,6 +12,7 @@
 -- Clients of registries without this list keep it themselves, as an index under a tag made from the
 -- subject's digest. Such a tag is taken over when its subject is asked for.
 local access = require "apps.registry.access"
+local format = require "tidegate.format"
 local gate = require "tidegate"
 local links = require "apps.registry.forms.links"
 local names = require "apps.registry.names"
@@ -22,6 +23,7 @@ local types = require "apps.registry.types"
 local MANIFEST_MAX = 4 * 1024 * 1024
 local ENTRY_MAX = 8 * 1024 * 1024 -- bytes; a descriptor with a whole manifest's annotations
 local REPLY_MAX = 3 * 1024 * 1024 -- clients read no more than 4 MiB of a list
+local ENTRY_FORMAT = 1
 local LOOK_MAX = 1000 -- entries looked at for one reply
 
 local M = {}
@@ -139,12 +141,15 @@ local function take_over(reg, repo, subject)
   return homeless
 end
 
--- The text of an entry that counts, or nil.
+-- The text of an entry that counts, or nil. One of a later version is an error: a list without it
+-- would say that the manifest was never signed.
 local function read(reg, repo, key, digest, wanted)
   if not names.digest(digest) then return nil end
   local text = reg.store:read(key, ENTRY_MAX)
   local entry = text and gate.try(gate.json.decode, text)
-  if type(entry) ~= "table" or entry.digest ~= digest then return nil end
+  if type(entry) ~= "table" then return nil end
+  format.check(entry, ENTRY_FORMAT, key)
+  if entry.digest ~= digest then return nil end
   if wanted and entry.artifactType ~= wanted then return nil end
   return reg.form.manifest(reg, repo, digest) and text
 end

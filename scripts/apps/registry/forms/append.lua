@@ -15,6 +15,7 @@ local gate = require "tidegate"
 local sessions = require "apps.registry.sessions"
 
 local STATE_SIZES = { sha256 = 108, sha512 = 204 } -- bytes: what Go marshals
+local STATE_FORMS = { sha256 = "sha\3", sha512 = "sha\7" } -- the first four of them
 local STATE_MAX = 256
 local STARTED_MAX = 256 -- bytes; the other registry's time has 20, as ours
 local SHORT, BOTH = { "sha256" }, { "sha256", "sha512" }
@@ -50,12 +51,16 @@ function M.remove(reg, s)
   reg.store:remove_prefix(reg.layout.upload(s.repo, s.id))
 end
 
--- The states behind this many bytes, by algorithm; nil unless all of them are there.
+-- The states behind this many bytes, by algorithm; nil unless all of them are there, in a form that
+-- is known.
 local function read_states(reg, s, hashes, offset)
   local states = {}
   for _, algorithm in ipairs(hashes) do
     local state = reg.store:read(state_key(reg, s, algorithm, offset), STATE_MAX)
-    if not state or #state ~= STATE_SIZES[algorithm] then return nil end
+    if not state or #state ~= STATE_SIZES[algorithm]
+      or state:sub(1, 4) ~= STATE_FORMS[algorithm] then
+      return nil
+    end
     states[algorithm] = state
   end
   return states
