@@ -179,16 +179,20 @@ describe("both registries at once on one directory", function()
   local STEP = 30000
   local folder, ours, theirs
 
-  before_each(function()
-    if not tool.has("docker-registry") then pending("docker-registry is not installed") end
-    folder = tool.tmpdir()
-    ours = pusher.registry(('http_secret = "%s"'):format(peer.SECRET), { data = folder })
-    theirs = peer.start(folder)
-  end)
+  -- A case with both of them running.
+  local function case(name, f)
+    it(name, function()
+      if not tool.has("docker-registry") then pending("docker-registry is not installed") end
+      folder = tool.tmpdir()
+      ours = pusher.registry(('http_secret = "%s"'):format(peer.SECRET), { data = folder })
+      theirs = peer.start(folder)
+      f()
+    end)
+  end
 
   after_each(function()
     if not folder then return end
-    for _, g in ipairs { ours, theirs } do g:stop() end
+    for _, g in pairs { ours = ours, theirs = theirs } do g:stop() end
     tool.remove(folder)
     folder = nil
   end)
@@ -214,13 +218,13 @@ describe("both registries at once on one directory", function()
     return place
   end
 
-  for _, case in ipairs {
+  for _, way in ipairs {
     { "begun here and ended there", true, true }, { "begun here and ended here", true, false },
     { "begun there and ended there", false, true }, { "begun there and ended here", false, false },
   } do
-    it("take the chunks of an upload in turns that is " .. case[1], function()
-      local place = upload(case[2] and { theirs, ours } or { ours, theirs })
-      local last = case[3] and theirs or ours
+    case("take the chunks of an upload in turns that is " .. way[1], function()
+      local place = upload(way[2] and { theirs, ours } or { ours, theirs })
+      local last = way[3] and theirs or ours
       local reply = last:request("PUT", pusher.closing(place, DIGEST))
       assert.equal(201, reply.status, reply.body)
       for _, g in ipairs { ours, theirs } do
@@ -232,7 +236,7 @@ describe("both registries at once on one directory", function()
     end)
   end
 
-  it("end and cancel what the other has just begun", function()
+  case("end and cancel what the other has just begun", function()
     for _, turns in ipairs { { ours, theirs }, { theirs, ours } } do
       local text = tool.bytes(70000, turns[1] == ours and 1 or 2)
       local closing = pusher.closing(pusher.session(turns[1], REPO), tool.digest(text))
@@ -247,7 +251,7 @@ describe("both registries at once on one directory", function()
     end
   end)
 
-  it("tell a client that is at the wrong byte where to go on", function()
+  case("tell a client that is at the wrong byte where to go on", function()
     local place = pusher.place(chunk(ours, pusher.session(ours, REPO), 1))
     local reply = ours:request("PATCH", place,
       { body = "?", headers = { ["Content-Range"] = "5-5" } })
@@ -262,7 +266,7 @@ describe("both registries at once on one directory", function()
     assert.equal(202, chunk(theirs, pusher.place(reply), 3).status)
   end)
 
-  it("do so by the secret that they share", function()
+  case("do so by the secret that they share", function()
     local place = pusher.session(ours, REPO)
     local stranger = peer.start(folder, "another")
     local plain = pusher.registry("", { data = folder })
@@ -279,7 +283,7 @@ describe("both registries at once on one directory", function()
     assert.is_nil(pusher.place(taken):find("?", 1, true))
   end)
 
-  it("pass over a session whose beginning a crash has torn", function()
+  case("pass over a session whose beginning a crash has torn", function()
     local place = pusher.session(ours, REPO)
     local id = place:match("/([0-9a-f-]+)%?")
     tool.write(("%s/docker/registry/v2/repositories/%s/_uploads/%s/startedat")
@@ -290,7 +294,7 @@ describe("both registries at once on one directory", function()
     assert.equal(500, theirs:request("GET", place).status)
   end)
 
-  it("keep the secret to themselves", function()
+  case("keep the secret to themselves", function()
     local secret = "hush-" .. tool.sha256(folder):sub(1, 12)
     local g = pusher.registry(('http_secret = "%s"'):format(secret),
       { data = folder, config = 'log = { level = "debug" },' })
