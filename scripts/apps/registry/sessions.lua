@@ -7,16 +7,20 @@ local gate = require "tidegate"
 
 local M = {}
 
--- A session belongs to whoever began it, in one repository. Its id says so: the last 12 digits are
--- a hash of the others, which are random, and of both names, so nothing has to be stored and no key
--- kept. The version of such a UUID is 8; of one that another registry began, 4, and everybody may
--- go on with it who may push.
-local function owned(front, repo, user)
-  return front .. gate.hash("sha256", front .. repo .. ":" .. user):sub(1, 12)
+-- A session belongs to whoever began it. Its id says so: the last 12 digits are a hash of the
+-- others, which are random, and of the user's name, so nothing has to be stored and no key kept. In
+-- a layout whose sessions do not lie below their repository, the hash is of that one's name, too.
+-- The version of such a UUID is 8; of one that another registry began, 4, and everybody may go on
+-- with it who may push.
+local function owned(reg, front, repo, user)
+  local upload = reg.layout.upload
+  local is_shared = upload("a/a", "0") == upload("a/b", "0")
+  local owner = is_shared and repo .. ":" .. user or user
+  return front .. gate.hash("sha256", front .. owner):sub(1, 12)
 end
 
-local function is_of(uuid, repo, user)
-  return uuid:sub(15, 15) ~= "8" or uuid == owned(uuid:sub(1, 24), repo, user)
+local function is_of(reg, uuid, repo, user)
+  return uuid:sub(15, 15) ~= "8" or uuid == owned(reg, uuid:sub(1, 24), repo, user)
 end
 
 -- Layouts may write UUIDs in their own way.
@@ -36,13 +40,13 @@ end
 -- A new id for a session of the user with this name.
 function M.name(reg, repo, user)
   local random = gate.uuid()
-  return written(reg, owned(random:sub(1, 14) .. "8" .. random:sub(16, 24), repo, user))
+  return written(reg, owned(reg, random:sub(1, 14) .. "8" .. random:sub(16, 24), repo, user))
 end
 
 -- The session { repo, id, user, size, … }, or nil, also when it is somebody else's.
 function M.load(reg, repo, id, user)
   local uuid = uuid_of(reg, id)
-  local s = uuid and is_of(uuid, repo, user) and reg.sessions.load(reg, repo, id) or nil
+  local s = uuid and is_of(reg, uuid, repo, user) and reg.sessions.load(reg, repo, id) or nil
   if s then s.user = user end
   return s
 end
