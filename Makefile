@@ -128,6 +128,12 @@ TORTURE_KILLS = 200
 torture: $(BUILD)/tidegate ## kill -9 a gateway TORTURE_KILLS (200) times while clients push, and look what is lost
 	@TIDEGATE_BIN=$(BUILD)/tidegate TORTURE_KILLS=$(TORTURE_KILLS) luajit spec/run.lua spec/torture_spec.lua
 
+# building the earlier version takes a minute, so it is no part of `make test`
+.PHONY: upgrade
+upgrade: $(BUILD)/tidegate ## a rolling upgrade: an earlier version (spec/upgrade/base) and this one on one store
+	@TIDEGATE_EARLIER="$$(spec/upgrade/build $(BUILD)/upgrade)" TIDEGATE_BIN=$(BUILD)/tidegate \
+	  timeout -k 10 $(SPEC_SECONDS) luajit spec/run.lua spec/upgrade_spec.lua
+
 .PHONY: conformance
 conformance: $(BUILD)/tidegate ## run the distribution-spec's own conformance suite, if Go and the suite can be had
 	@spec/conformance/run $(BUILD)/tidegate

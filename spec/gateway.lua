@@ -132,6 +132,7 @@ end
 --   env      further variables
 --   user     for --user
 --   sockets  as for spawn
+--   program  another one than the build's
 function M.start(options)
   local folder = tool.tmpdir()
   local path = options.path or folder .. "/gateway.lua"
@@ -141,8 +142,9 @@ function M.start(options)
     TIDEGATE_DATA = options.data or folder .. "/data",
   }
   for name, value in pairs(options.env or {}) do env[name] = value end
-  local command = { PROGRAM, "serve", path }
-  if options.user then command = { PROGRAM, "serve", "--user", options.user, path } end
+  local program = options.program or PROGRAM
+  local command = { program, "serve", path }
+  if options.user then command = { program, "serve", "--user", options.user, path } end
   local self = M.spawn {
     command = command,
     env = env,
@@ -150,7 +152,7 @@ function M.start(options)
     sockets = options.sockets,
   }
   self.data = env.TIDEGATE_DATA
-  self.path, self.env = path, env
+  self.path, self.env, self.program = path, env, program
   self.strict = true
   return self
 end
@@ -193,7 +195,7 @@ function server:command(command)
   for name, value in pairs(self.env) do
     words[#words + 1] = name .. "=" .. tool.quote(value)
   end
-  return tool.run(("env %s %s %s"):format(table.concat(words, " "), PROGRAM, command))
+  return tool.run(("env %s %s %s"):format(table.concat(words, " "), self.program, command))
 end
 
 -- The JSON of "status" or "tasks".
