@@ -123,6 +123,20 @@ describe("an upload in parts", function()
     assert.same({}, g:files(layout.below(REPO)))
   end)
 
+  it("is refused by name when its record is of a later version, and left as it is", function()
+    local location = in_three()
+    local path = folder_of(location) .. "record"
+    local text = tool.read(path):gsub("^{", '{"_format": 2, ')
+    tool.write(path, text)
+    for _, method in ipairs { "GET", "PATCH", "DELETE" } do
+      local reply = g:request(method, location, { body = method == "PATCH" and "x" or nil })
+      assert.equal(501, reply.status)
+      assert.matches("record: version 2 is newer than this program knows %(1%)", reply.body)
+    end
+    assert.equal(text, tool.read(path))
+    tool.remove(folder_of(location))
+  end)
+
   it("is unknown when its record is no record", function()
     for _, text in ipairs { "", "{", "[]", "{}", '{"chunks":[{"size":-1}]}', '{"chunks":[1]}',
       '{"chunks":[{"size":1e99}]}', '{"chunks":[{"size":0.5}]}' } do

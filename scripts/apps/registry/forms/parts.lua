@@ -15,10 +15,12 @@
 -- record first, with another `epoch`, so that the other one cannot any more; then it may go.
 --
 -- forms/init.lua says what each function is for.
+local format = require "tidegate.format"
 local gate = require "tidegate"
 local sessions = require "apps.registry.sessions"
 
 local RECORD_MAX = 4 * 1024 * 1024 -- bytes
+local RECORD_FORMAT = 1
 local PARTS_MAX = 10000
 local CONCAT_MAX = 1000 -- objects that a store joins at once
 local TICK = 1e-6 -- seconds: no two writes of one key are as near
@@ -133,7 +135,10 @@ function M.load(reg, repo, id)
   local doc = gate.try(gate.json.decode, text)
   local sums = reg.layout.sums or SUMS
   local parts, size = nil, nil
-  if type(doc) == "table" then parts, size = read_parts(doc.chunks, sums) end
+  if type(doc) == "table" then
+    format.check(doc, RECORD_FORMAT, key)
+    parts, size = read_parts(doc.chunks, sums)
+  end
   if not parts then
     gate.log.warn("damaged record of an upload", { key = key })
     return nil
