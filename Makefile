@@ -117,7 +117,7 @@ sanitized:
 
 CLIENTS = all
 .PHONY: clients
-clients: $(BUILD)/tidegate ## push and pull with docker, containerd, podman, buildah, skopeo, curl, crane, regctl (CLIENTS="docker ctr": those)
+clients: $(BUILD)/tidegate ## push and pull with docker, containerd, podman, buildah, skopeo, curl, umoci, crane, regctl, oras, helm (CLIENTS="docker ctr": those)
 	@.ci/deps build test clients
 	@.ci/go-clients $(BUILD)/clients
 	@PATH="$(CURDIR)/$(BUILD)/clients:$$PATH" CLIENTS="$(CLIENTS)" TIDEGATE_BIN=$(BUILD)/tidegate \

@@ -22,7 +22,7 @@ describe("clients over TLS", function()
 
   setup(function()
     local ca = certs.authority(folder, "ca")
-    local mine = ca:sign("mine", "IP:127.0.0.1,DNS:localhost")
+    local mine = ca:sign("mine", "IP:127.0.0.1,DNS:localhost,DNS:registry.test")
     tool.must(("mkdir %s/trust && cp %s %s/trust/ca.crt"):format(folder, ca.cert, folder))
     tool.must(("mkdir %s/distrust && cp %s %s/distrust/ca.crt"):format(folder,
       certs.authority(folder, "other").cert, folder))

@@ -7,9 +7,11 @@
 --   programs   what must be installed
 --   root       true: it runs as root only
 --   daily      true: quick enough for `make test`; `make clients` runs all
+--   unauthorized  what it says of a 401 when it has no password, and does not even show the reason
 --   start(at)  → a client. It writes below at.folder alone, which is empty; it trusts the
 --              certificates in at.certs, a folder with ca.crt, or else speaks plain HTTP
---   missing    operation -> why this client has not got it, for the output
+--   missing    operation -> why this client has not got it, for the output; "images" if what it
+--              pushes is no image, so that the others have no use for it, nor it for theirs
 --
 -- and what it starts has these methods; each raises what the client has printed when it fails:
 --
@@ -25,7 +27,8 @@ local M = {}
 
 M.drivers = {}
 for i, name in ipairs {
-  "curl", "skopeo", "podman", "buildah", "docker", "ctr", "crane", "regctl",
+  "curl", "skopeo", "podman", "buildah", "docker", "ctr", "crane", "regctl", "oras", "helm",
+  "umoci",
 } do
   M.drivers[i] = require("spec.clients." .. name)
 end

@@ -32,22 +32,30 @@ local function run(command, ...)
   return tool.must("timeout 60 skopeo " .. command:format(...))
 end
 
+function client:push_layout(ref, folder)
+  run("copy --quiet --all %s oci:%s:v1 docker://%s", self:options("dest-"), folder, ref)
+end
+
 function client:push(ref, files)
   local folder = self:fresh()
   image.pack(folder, files)
-  run("copy --quiet %s oci:%s:v1 docker://%s", self:options("dest-"), folder, ref)
+  self:push_layout(ref, folder)
 end
 
 function client:push_index(ref, of)
   local folder = self:fresh()
   image.pack_index(folder, of)
-  run("copy --quiet --all %s oci:%s:v1 docker://%s", self:options("dest-"), folder, ref)
+  self:push_layout(ref, folder)
+end
+
+function client:pull_layout(ref, arch, folder)
+  run("--override-arch %s copy --quiet %s docker://%s oci:%s:v1", arch, self:options("src-"), ref,
+    folder)
 end
 
 function client:pull(ref, arch)
   local folder = self:fresh()
-  run("--override-arch %s copy --quiet %s docker://%s oci:%s:v1", arch or "amd64",
-    self:options("src-"), ref, folder)
+  self:pull_layout(ref, arch or "amd64", folder)
   return image.unpack(folder, arch)
 end
 

@@ -1,13 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
--- luajit spec/clients/cutter.lua HOST PORT BYTES: relays connections to a server, and cuts one
--- of them, the first that has brought so many bytes from it. It prints where it listens, when it
--- cuts, and every "Range" that passes.
+--
+-- luajit spec/clients/relay.lua HOST PORT [BYTES]: relays connections to a server. With BYTES it
+-- cuts one of them, the first that has brought so many from it. It is also a proxy for TLS: who
+-- begins with CONNECT gets to that server, whatever name he asks for. It prints where it listens,
+-- when it cuts, and every "Range" that passes.
 local socket = require "socket"
 
-local HOST, PORT, BYTES = arg[1], tonumber(arg[2]), tonumber(arg[3])
+local HOST, PORT, BYTES = arg[1], tonumber(arg[2]), tonumber(arg[3] or math.huge)
 local PIECE = 16384
 
-local pairs_of = {} -- socket -> { other end, is it the server, bytes it brought }
+-- socket -> { other end, is it the server, bytes it brought, has it said something }
+local pairs_of = {}
 local done = false -- it has cut
 
 local function say(format, ...)
@@ -38,14 +41,27 @@ local function pass(to, text)
   return ok
 end
 
+-- What a client said, without the head that is for a proxy.
+local function heard(client, text)
+  local it = pairs_of[client]
+  local rest = not it.begun and text:match("^CONNECT .-\r\n\r\n(.*)$")
+  it.begun = true
+  if rest then
+    pass(client, "HTTP/1.1 200 Connected\r\n\r\n")
+    text = rest
+  end
+  local range = text:match("[Rr]ange: (bytes=[^\r\n]*)")
+  if range then say("range %s", range) end
+  return text
+end
+
 local function relay(s)
   local it = pairs_of[s]
   local text, why, part = s:receive(PIECE)
   text = text or part
   it.bytes = it.bytes + #text
   if not it.server then
-    local range = text:match("[Rr]ange: (bytes=[^\r\n]*)")
-    if range then say("range %s", range) end
+    text = heard(s, text)
   elseif not done and it.bytes >= BYTES then
     done = true
     pass(it.other, text)
