@@ -4,6 +4,7 @@
 -- a user. Nobody loses anything by a bound: it is told, or it waits.
 local gateway = require "spec.gateway"
 local json = require "dkjson"
+local prometheus = require "spec.prometheus"
 local pusher = require "spec.pusher"
 local socket = require "socket"
 local tool = require "spec.tool"
@@ -36,7 +37,7 @@ local SCRIPT = [[
     end)
   end)
   %s
-  gate.serve { app }
+  gate.serve { app, gate.metrics "/metrics" }
 ]]
 
 local function start(limits, own, more)
@@ -171,6 +172,8 @@ describe("connections", function()
         c:close()
       end
       assert(g:logged("connections turned away[^\n]*" .. case[4]))
+      local metrics = held[2]:request("GET", "/metrics").body
+      assert.truthy(metrics:find("\ntidegate_connections_refused_total 5\n", 1, true), metrics)
       held[1]:close()
       local status
       local deadline = socket.gettime() + 20
@@ -236,6 +239,48 @@ describe("a body", function()
     local g = start('body = "1k"', 'body = "2k"')
     assert.equal(201, g:request("PUT", "/up", { body = ("x"):rep(2048) }).status)
     assert.equal(413, g:request("PUT", "/up", { body = ("x"):rep(2049) }).status)
+    g:stop()
+  end)
+end)
+
+describe("what is refused before a script hears of it", function()
+  it("is in the access log, and among the metrics", function()
+    local g = gateway.start { script = [[
+      local gate = require "tidegate"
+      gate.config { workers = 2, log = { access = "access.log" }, listen = {
+        { address = gate.env "TIDEGATE_LISTEN",
+          limits = { body = "1k", requests = "1/h", burst = 2 } }, "127.0.0.1:0" } }
+      gate.serve { gate.health "/ok", gate.metrics "/metrics" }
+    ]] }
+    assert.equal(200, g:request("GET", "/ok").status)
+    assert.equal(413, g:request("PUT", "/big?secret", { body = ("x"):rep(2000) }).status)
+    assert.equal(429, g:request("GET", "/many?secret").status)
+    local path, lines, deadline = g.data .. "/.tidegate/access.log", {}, socket.gettime() + 20
+    while #lines < 3 and socket.gettime() < deadline do
+      lines = {}
+      for line in (tool.read(path) or ""):gmatch "([^\n]*)\n" do
+        lines[#lines + 1] = json.decode(line)
+      end
+      socket.sleep(0.005)
+    end
+    for i, expected in ipairs {
+      { "GET", "/ok", 200 }, { "PUT", "/big", 413, "SIZE_INVALID" },
+      { "GET", "/many", 429, "TOOMANYREQUESTS" },
+    } do
+      local r = lines[i]
+      assert.same(expected, { r.method, r.path, r.status, r.code })
+      assert.truthy(r.out > 0 and r.ms >= r.first_ms and r.id:find "^%x+$")
+      assert.equal("127.0.0.1", r.address)
+    end
+    local host, port = g:log():match "listening on.-listening on %D*([%d.]+):(%d+)"
+    local other = wire.connect(host, tonumber(port))
+    local families = prometheus.parse(other:request("GET", "/metrics").body)
+    local requests = families.tidegate_requests_total.samples
+    assert.equal(2, requests['tidegate_requests_total{app="none",action="none",status="4xx"}'])
+    assert.equal(1, requests['tidegate_requests_total{app="/ok",action="get",status="2xx"}'])
+    local timed = families.tidegate_request_seconds.samples
+    assert.equal(2, timed['tidegate_request_seconds_count{app="none"}'])
+    other:close()
     g:stop()
   end)
 end)

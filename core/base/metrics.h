@@ -28,6 +28,7 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 #define METRICS_PLAIN(X)                                                                 \
     X(connections_total, COUNTER, "Connections accepted.")                               \
     X(connections_open, GAUGE, "Connections open now.")                                  \
+    X(connections_refused_total, COUNTER, "Connections turned away by a limit.")         \
     X(requests_open, GAUGE, "Requests between their head and the end of their reply.")   \
     X(received_bytes_total, COUNTER, "Bytes of request bodies, when requests end.")      \
     X(sent_bytes_total, COUNTER, "Bytes of reply bodies, when requests end.")            \

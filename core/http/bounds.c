@@ -2,6 +2,7 @@
 #include "http/bounds.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "http/session.h"
 
 #include <inttypes.h>
@@ -26,9 +27,10 @@ static bool enter_all(void)
     return false;
 }
 
-static void log_turned_away(const struct front *f, const char *peer, struct party *who,
-                            const char *bound)
+static void tell_turned_away(const struct front *f, const char *peer, struct party *who,
+                             const char *bound)
 {
+    metric_count(METRIC_connections_refused_total, 1);
     if (party_may_tell(who, clock_now()))
         LOG_FIELDS(LOG_WARN, "connections turned away", {"listen", span_of(f->address)},
                    {"peer", span_of(peer)}, {"limit", span_of(bound)});
@@ -41,16 +43,16 @@ struct party *bounds_admit(struct front *f, const char *peer)
     struct party *guest = party_get(name);
     unsigned most = name.n ? f->bounds.address.connections : 0;
     if (!party_enter(guest, most)) {
-        log_turned_away(f, peer, guest, "per_address.connections");
+        tell_turned_away(f, peer, guest, "per_address.connections");
         goto full;
     }
     if (!party_enter(f->party, f->bounds.all.connections)) {
-        log_turned_away(f, peer, f->party, "connections of the listener");
+        tell_turned_away(f, peer, f->party, "connections of the listener");
         goto leave_address;
     }
     if (enter_all())
         return guest;
-    log_turned_away(f, peer, f->party, "connections");
+    tell_turned_away(f, peer, f->party, "connections");
     party_leave(f->party);
 leave_address:
     party_leave(guest);
