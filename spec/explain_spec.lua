@@ -47,7 +47,8 @@ early:explain(function(q)
   disk:put("stolen", "x")
 end)
 early:put("/{name}", function(q) return gate.reply(200, { size = #q.body:text "1k" }) end)
-local reg = registry { store = disk, allow = allow, immutable = { "v*" } }
+local reg = registry { store = disk, allow = allow, immutable = { "v*" },
+  limits = { requests = "1/h", burst = 1, up = "1m", uploads = 1 } }
 gate.serve { reg, early, app, gate.health "/healthz" }
 ]]
 
@@ -99,6 +100,8 @@ describe("tidegate explain", function()
       "v1 can be set once" },
     { "PUT /v2/a/set/manifests/v1 --user builder", false, "rule         immutable: no",
       "v1 is set, and takes no other", "next         read the body", "result       refused" },
+    { "POST /v2/a/b/blobs/uploads/ --user builder", true, "rule         allow push: yes",
+      "next         put fs:", "_uploads/" },
     { "DELETE /v2/a/set/manifests/v1 --user builder", false, "rule         immutable: no",
       "answer       403 DENIED" },
     { "PUT /early/x", true, "rule         size: yes", "next         read the body" },

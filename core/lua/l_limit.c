@@ -65,13 +65,14 @@ static int l_limit_pace(lua_State *L)
     return 0;
 }
 
-/* core.limit_network(request) → what the client's address counts as: itself, or its
- * network of 64 bits; "" for none */
+/* core.limit_network(address) → what a client's address counts as: itself, or its network
+ * of 64 bits; "" for none */
 static int l_limit_network(lua_State *L)
 {
     char room[PARTY_NAME_MAX];
-    struct visit *v = CONTAINER(box_check(L, 1, &visit_kind), struct visit, hold);
-    struct span name = party_network(v->req->address, room);
+    struct span address, name;
+    address.p = luaL_checklstring(L, 1, &address.n);
+    name = party_network(address, room);
     lua_pushlstring(L, name.p, name.n);
     return 1;
 }

@@ -31,8 +31,8 @@ end
 
 -- A key is a string, or a request: then the address of its client.
 local function name_of(key, where)
-  if type(key) == "table" and key.box then
-    return core.limit_network(key.box)
+  if type(key) == "table" and type(key.address) == "string" then
+    return core.limit_network(key.address)
   elseif type(key) ~= "string" then
     error(where .. ": a key is a string or a request, got " .. type(key), 3)
   end
