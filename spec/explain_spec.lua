@@ -43,11 +43,14 @@ end)
 local early = gate.app { prefix = "/early" }
 early:explain(function(q)
   gate.decided("size", q.params.name ~= "big", "too big")
+  gate.undecided("scan")
   if q.params.name == "bad" then error "a mistake" end
   disk:put("stolen", "x")
 end)
 early:put("/{name}", function(q) return gate.reply(200, { size = #q.body:text "1k" }) end)
 local reg = registry { store = disk, allow = allow, immutable = { "v*" },
+  admit = function(m) return m.annotations.good == "yes", "not good" end,
+  quota = function() return "1g" end,
   limits = { requests = "1/h", burst = 1, up = "1m", uploads = 1 } }
 gate.serve { reg, early, app, gate.health "/healthz" }
 ]]
@@ -59,6 +62,7 @@ describe("tidegate explain", function()
     data = folder .. "/data"
     tool.write(folder .. "/gate.lua", SCRIPT)
     tool.write(folder .. "/body", "four")
+    tool.write(folder .. "/index", '{"manifests":[]}')
     tool.must(("mkdir -p %s/art/x && echo hello > %s/art/x/data"):format(data, data))
     local tag = data .. "/docker/registry/v2/repositories/a/set/_manifests/tags/v1/current"
     tool.must(("mkdir -p %s && printf sha256:%s > %s/link"):format(tag, ("a"):rep(64), tag))
@@ -100,11 +104,18 @@ describe("tidegate explain", function()
       "v1 can be set once" },
     { "PUT /v2/a/set/manifests/v1 --user builder", false, "rule         immutable: no",
       "v1 is set, and takes no other", "next         read the body", "result       refused" },
+    { "PUT /v2/a/b/manifests/t --user builder", true, "rule         allow tag: yes",
+      "rule         admit: not asked, it needs the manifest (--body FILE gives one)",
+      "rule         quota: not asked, it needs the body's size", "next         read the body",
+      "result       allowed" },
+    { "PUT /v2/a/b/manifests/t --user builder --body $F/index", false, "allow tag: yes",
+      "rule         admit: no, not good", "answer       403 DENIED: not good" },
     { "POST /v2/a/b/blobs/uploads/ --user builder", true, "rule         allow push: yes",
       "next         put fs:", "_uploads/" },
     { "DELETE /v2/a/set/manifests/v1 --user builder", false, "rule         immutable: no",
       "answer       403 DENIED" },
-    { "PUT /early/x", true, "rule         size: yes", "next         read the body" },
+    { "PUT /early/x", true, "rule         size: yes, too big", "rule         scan: not asked\n",
+      "next         read the body" },
     { "PUT /early/big", false, "rule         size: no, too big", "result       refused" },
     { "PUT /early/big --body $F/body", true, "answer       200", "result       allowed" },
     { "GET /nowhere", false, "application  none", "route        none", "answer       404" },

@@ -8,11 +8,19 @@ local heard
 -- Tells that a rule has let something pass, or not, and why. Costs nothing unless it is heard.
 function M.decided(rule, allowed, why)
   if heard then
-    heard(rule, allowed, why)
+    heard(rule, allowed and true or false, why)
   end
 end
 
--- f(rule, allowed, why) hears of every decision from here on.
+-- Tells that a rule would be asked, if the request got so far.
+function M.undecided(rule, why)
+  if heard then
+    heard(rule, nil, why)
+  end
+end
+
+-- f(rule, allowed, why) hears of every decision from here on; allowed is nil for a rule that was
+-- not asked.
 function M.hear(f)
   heard = f
 end

@@ -125,7 +125,7 @@ end
 
 local function allowed(found, answer)
   for _, entry in ipairs(trail) do
-    if entry.rule and not entry.allowed then
+    if entry.allowed == false then
       return false
     end
   end
@@ -158,7 +158,7 @@ local function look(o)
   local q = prepare(o)
   local app, handler, params, pattern = serve.find(q)
   decision.hear(function(rule, ok, why)
-    note { rule = rule, allowed = ok and true or false, why = why }
+    note { rule = rule, allowed = ok, asked = ok ~= nil, why = why }
   end)
   watch_stores()
   watch_servers()
@@ -195,8 +195,8 @@ end
 
 local function entry_line(s)
   if s.rule then
-    return ("rule         %s: %s%s"):format(s.rule, s.allowed and "yes" or "no",
-      s.why and ", " .. s.why or "")
+    local said = not s.asked and "not asked" or s.allowed and "yes" or "no"
+    return ("rule         %s: %s%s"):format(s.rule, said, s.why and ", " .. s.why or "")
   elseif s.later then
     return "later        " .. s.later
   end

@@ -50,6 +50,7 @@ local gate = {
   sleep = task.sleep,
   fail = err.fail,
   decided = decision.decided,
+  undecided = decision.undecided,
   try = err.try,
   json = { encode = json.encode, decode = json.decode, array = json.array,
     null = json.null },
