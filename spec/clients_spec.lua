@@ -3,6 +3,7 @@
 -- Real clients against a real gateway: each scenario with each client, and what one has pushed is
 -- pulled by all. spec/clients_login_spec.lua is about those who have a password.
 local clients = require "spec.clients"
+local crowd = require "spec.crowd"
 local gateway = require "spec.gateway"
 local image = require "spec.image"
 local pusher = require "spec.pusher"
@@ -18,6 +19,10 @@ local FILES = {
 }
 local ARMS = { few = tool.bytes(10, 4), arm = tool.bytes(70000, 5) }
 local CUT_BYTES = 2000000 -- of the largest layer
+
+-- Those that push what they are given byte by byte, so all of them push the same blobs.
+local EXACT = { curl = true, skopeo = true, crane = true, regctl = true, oras = true }
+local AT_ONCE, ROUNDS = 8, os.getenv "CLIENTS" and 10 or 1
 
 local wanted = clients.wanted()
 
@@ -101,6 +106,30 @@ describe("clients", function()
       end
     end)
   end
+
+  it("push one image, eight of them at once, and each finds all of it when it has", function()
+    local exact = {}
+    for _, driver in ipairs(wanted) do
+      if EXACT[driver.name] and not clients.hindrance(driver) then exact[#exact + 1] = driver end
+    end
+    if #exact == 0 then pending("none of those that push the same bytes is wanted") end
+    for round = 1, ROUNDS do
+      local ref = ("%s/at/once:%d"):format(g.address, round)
+      local files = { few = tool.bytes(10, round), many = tool.bytes(2000000, 100 + round) }
+      crowd.run(AT_ONCE, function(i)
+        local driver = exact[i % #exact + 1]
+        local at = { folder = ("%s/at-once-%d-%d"):format(folder, round, i) }
+        tool.must("mkdir " .. at.folder)
+        local client = driver.start(at)
+        client:push(ref, files)
+        local got = client:pull(ref)
+        for name, text in pairs(files) do
+          assert(got[name] == text, driver.name .. " has not pulled what it pushed")
+        end
+        tool.must("rm -r " .. at.folder)
+      end)
+    end
+  end)
 
   -- skopeo moves bytes as they are, and is the one that can look and delete.
   it("skopeo copies byte by byte, inside the registry too; inspects, lists, deletes", function()
