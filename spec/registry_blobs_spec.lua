@@ -63,7 +63,43 @@ describe("blobs", function()
       assert.equal(range, reply.header("content-range"))
       assert.equal(DIGEST, reply.header("docker-content-digest"))
     end
-    assert.equal(416, get("a/b/blobs/" .. DIGEST, { Range = "bytes=5000-10000" }).status)
+    for _, range in ipairs { "bytes=5000-10000", "bytes=2048-", "bytes=-0", "bytes=9-1" } do
+      local reply = get("a/b/blobs/" .. DIGEST, { Range = range })
+      assert.equal(416, reply.status, range)
+      assert.equal("bytes */2048", reply.header("content-range"))
+    end
+  end)
+
+  -- What is between two parts' heads is exactly what they announce.
+  it("gives several ranges in parts", function()
+    local reply = get("a/b/blobs/" .. DIGEST, { Range = "bytes=0-99, 1000-1000,-48,2000-9000" })
+    assert.equal(206, reply.status)
+    assert.is_nil(reply.header("content-range"))
+    assert.equal(DIGEST, reply.header("docker-content-digest"))
+    local boundary = reply.header("content-type"):match("^multipart/byteranges; boundary=(%w+)$")
+    local rest = reply.body
+    for _, part in ipairs { { 0, 99 }, { 1000, 1000 }, { 2000, 2047 }, { 2000, 2047 } } do
+      local head = ("\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
+        .. "Content-Range: bytes %d-%d/2048\r\n\r\n"):format(boundary, part[1], part[2])
+      assert.equal(head, rest:sub(1, #head))
+      local n = part[2] - part[1] + 1
+      assert.equal(TEXT:sub(part[1] + 1, part[2] + 1), rest:sub(#head + 1, #head + n))
+      rest = rest:sub(#head + n + 1)
+    end
+    assert.equal(("\r\n--%s--\r\n"):format(boundary), rest)
+    assert.is_nil(TEXT:find(boundary, 1, true))
+  end)
+
+  it("gives everything for ranges that are none", function()
+    for _, range in ipairs {
+      "bytes=x-", "bytes=", "bytes=-", "lines=0-1", "bytes=0-1;2-3", "bytes 0-1",
+      "bytes=0-" .. (",0-"):rep(16), "bytes=0-1000,0-1000,0-1000",
+    } do
+      local reply = get("a/b/blobs/" .. DIGEST, { Range = range })
+      assert.equal(200, reply.status, range)
+      assert.equal(TEXT, reply.body)
+      assert.is_nil(reply.header("content-range"))
+    end
   end)
 
   it("does not send again what the client has", function()

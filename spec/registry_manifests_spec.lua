@@ -184,6 +184,19 @@ describe("manifests", function()
     check_refused(put { missing }, 404, "MANIFEST_BLOB_UNKNOWN")
   end)
 
+  it("may have no layers, empty content, and fields that nobody knows", function()
+    local nothing = pusher.blob(g, "m/bare", "", "application/vnd.example.empty")
+    nothing.data = ""
+    for i, more in ipairs {
+      '"layers":[]', '"layers":null', '"layers":[],"manifests":null', '"subject":null,"x":{"y":[]}',
+    } do
+      local text = ('{"schemaVersion":2,"mediaType":"%s","config":%s,%s}'):format(pusher.IMAGE,
+        json.encode(nothing), more)
+      assert.equal(201, pusher.put_manifest(g, "m/bare", "v" .. i, text).status, more)
+      assert.equal(text, call("GET", "m/bare", "v" .. i).body)
+    end
+  end)
+
   it("may be indexes, empty, nested or of manifests that are not here", function()
     local child = { mediaType = pusher.IMAGE, digest = MISSING, size = 1 }
     for i, list in ipairs { {}, { child }, { child, child } } do

@@ -296,6 +296,21 @@ describe("referrers", function()
     assert.equal(2, #list(repo, s.digest))
   end)
 
+  -- Such a tag has no more than 64 digits, whatever the algorithm.
+  it("take over the list of a SHA-512 subject, whose tag is cut", function()
+    local repo, hex = "r/old512", tool.sha512("subject")
+    local s = { mediaType = pusher.IMAGE, digest = "sha512:" .. hex, size = 9 }
+    local text = artifact(repo, s)
+    local digest = push(repo, text)
+    tool.must(("rm -r %s/docker/registry/v2/repositories/%s/_referrers"):format(g.data, repo))
+    push(repo, json.encode { schemaVersion = 2, mediaType = pusher.INDEX, manifests = array {
+      { mediaType = pusher.IMAGE, digest = digest, size = #text },
+    } }, "sha512-" .. hex:sub(1, 64), nil, pusher.INDEX)
+    assert.same({ digest }, digests((list(repo, s.digest))))
+    -- another subject that begins alike has nothing in there
+    assert.same({}, (list(repo, "sha512:" .. hex:sub(1, 64) .. ("0"):rep(64))))
+  end)
+
   it("lose none that are pushed through two gateways at once", function()
     local other = pusher.registry("", { data = g.data })
     local s, wires, expected = subject("crowd"), {}, {}

@@ -10,6 +10,7 @@ local tool = require "spec.tool"
 local SCHEMA2 = "application/vnd.docker.distribution.manifest.v2+json"
 local OCTETS = "application/octet-stream"
 local EMPTY = "application/vnd.oci.empty.v1+json"
+local LISTS = "application/vnd.docker.distribution.manifest.list.v2+json"
 local GO = "Go-http-client/1.1"
 local ZERO = "sha256:" .. ("0"):rep(64)
 
@@ -66,6 +67,36 @@ describe("the requests of", function()
     return json.encode(doc)
   end
 
+  -- Pulls a manifest, by what it is called or by the digest that a first look gives, and its blobs.
+  local function pull(c, repo, ref, accept, looks_first)
+    local path = ("/v2/%s/manifests/"):format(repo)
+    local named, head = ref, nil
+    if looks_first then
+      head = c.send(200, "HEAD", path .. ref, { Accept = accept })
+      named = head.header("docker-content-digest")
+    end
+    local got = c.send(200, "GET", path .. named, { Accept = accept })
+    for _, reply in ipairs { head or got, got } do
+      assert.equal(tool.digest(got.body), reply.header("docker-content-digest"))
+      assert.equal(tostring(#got.body), reply.header("content-length"))
+      assert.equal(pusher.decode(got.body).mediaType, reply.header("content-type"))
+    end
+    for _, d in ipairs(pusher.decode(got.body).layers) do
+      local blob = c.send(200, "GET", ("/v2/%s/blobs/%s"):format(repo, d.digest))
+      assert.equal(d.digest, tool.digest(blob.body))
+      assert.equal("bytes", blob.header("accept-ranges"))
+    end
+  end
+
+  -- Owns a blob of the other repository without sending it.
+  local function mount(c, repo, digest, from, more)
+    local reply = c.send(201, "POST", ("/v2/%s/blobs/uploads/?mount=%s%s"):format(repo,
+      escaped(digest), from and "&from=" .. from:gsub("/", "%%2F") or ""), more)
+    assert.equal(digest, reply.header("docker-content-digest"))
+    assert.equal(("/v2/%s/blobs/%s"):format(repo, digest), pusher.place(reply))
+    c.send(200, "HEAD", pusher.place(reply))
+  end
+
   it("docker 20.10", function()
     local c = client { Connection = "close", ["Accept-Encoding"] = "gzip",
       ["User-Agent"] = "docker/20.10.24+dfsg1 go/go1.19.8 kernel/6.1.0 os/linux arch/amd64"
@@ -92,8 +123,7 @@ describe("the requests of", function()
     reply = c.send(201, "PUT", "/v2/rp/docker/manifests/t1", { ["Content-Type"] = SCHEMA2 }, body)
     assert.equal(tool.digest(body), reply.header("docker-content-digest"))
     local accept = { Accept = { pusher.INDEX, "application/json", pusher.IMAGE, SCHEMA2,
-      "application/vnd.docker.distribution.manifest.v1+prettyjws",
-      "application/vnd.docker.distribution.manifest.list.v2+json" } }
+      "application/vnd.docker.distribution.manifest.v1+prettyjws", LISTS } }
     reply = c.send(200, "HEAD", "/v2/rp/docker/manifests/t1", accept)
     assert.equal(SCHEMA2, reply.header("content-type"))
     assert.equal(tostring(#body), reply.header("content-length"))
@@ -102,6 +132,7 @@ describe("the requests of", function()
     assert.equal(text, c.send(200, "GET", "/v2/rp/docker/blobs/" .. digest).body)
     reply = c.send(206, "GET", "/v2/rp/docker/blobs/" .. digest, { Range = "bytes=1000-" })
     assert.equal(text:sub(1001), reply.body)
+    mount(c, "rp/docker2", digest, "rp/docker", { ["Content-Length"] = "0" })
     c.close()
   end)
 
@@ -113,8 +144,14 @@ describe("the requests of", function()
     local reply = c.send(202, "POST", "/v2/rp/ctr/blobs/uploads/",
       { ["Content-Length"] = "0", ["Accept-Encoding"] = "gzip" })
     assert.matches("^/v2/", reply.header("location"))
-    reply = c.send(201, "PUT", pusher.closing(pusher.place(reply), escaped(digest)),
-      { ["Content-Type"] = OCTETS, ["Accept-Encoding"] = "gzip" }, text)
+    -- when its connection breaks it begins anew, at the same place
+    local place = pusher.closing(pusher.place(reply), escaped(digest))
+    local broken = g:raw()
+    broken:send(("PUT %s HTTP/1.1\r\nHost: g\r\nContent-Length: %d\r\n\r\n%s")
+      :format(place, #text, text:sub(1, 2000000)))
+    broken:close()
+    reply = c.send(201, "PUT", place, { ["Content-Type"] = OCTETS, ["Accept-Encoding"] = "gzip" },
+      text)
     assert.equal(digest, reply.header("docker-content-digest"))
     local body = manifest(digest, #text)
     c.send(404, "HEAD", "/v2/rp/ctr/manifests/t1", { Accept = pusher.IMAGE .. ", */*" })
@@ -123,8 +160,8 @@ describe("the requests of", function()
     reply = c.send(200, "HEAD", "/v2/rp/ctr/manifests/t1?ns=docker.io", { Accept = "*/*" })
     assert.equal(tool.digest(body), reply.header("docker-content-digest"))
     assert.equal(tostring(#body), reply.header("content-length"))
-    c.send(201, "POST", ("/v2/rp/ctr2/blobs/uploads/?mount=%s&from=rp%%2Fctr")
-      :format(escaped(digest)), { ["Content-Length"] = "0" })
+    pull(c, "rp/ctr", "t1", pusher.IMAGE .. ", " .. SCHEMA2 .. ", */*", true)
+    mount(c, "rp/ctr2", digest, "rp/ctr", { ["Content-Length"] = "0" })
     reply = c.send(200, "GET", "/v2/rp/ctr/blobs/" .. digest,
       { ["Accept-Encoding"] = "zstd;q=1.0, gzip;q=0.8, deflate;q=0.5" })
     assert.is_nil(reply.header("content-encoding"))
@@ -141,7 +178,9 @@ describe("the requests of", function()
       part:close()
     end
     c.send(200, "GET", "/v2/")
-    assert.is_nil(g:log():find("level=error", 1, true))
+    for _, level in ipairs { "error", "warn" } do -- leaving is a habit of theirs, not a fault
+      assert.is_nil(g:log():find("level=" .. level, 1, true), g:log())
+    end
     c.close()
   end)
 
@@ -161,6 +200,10 @@ describe("the requests of", function()
       { ["Content-Type"] = OCTETS, ["Content-Length"] = "0" })
     local body = manifest(digest, #text)
     c.send(201, "PUT", "/v2/rp/skopeo/manifests/t1", { ["Content-Type"] = pusher.IMAGE }, body)
+    mount(c, "rp/skopeo2", digest, "rp/skopeo", { ["Content-Length"] = "0" })
+    pull(c, "rp/skopeo", "t1", { SCHEMA2, pusher.IMAGE, pusher.INDEX, LISTS })
+    -- signatures are looked for under a tag
+    c.send(404, "GET", "/v2/rp/skopeo/manifests/sha256-" .. tool.sha256(body) .. ".sig")
     -- zstd:chunked pulls parts of a layer
     reply = c.send(206, "GET", "/v2/rp/skopeo/blobs/" .. digest, { Range = "bytes=0-9,100-119" })
     assert.matches("^multipart/byteranges; boundary=", reply.header("content-type"))
@@ -192,6 +235,9 @@ describe("the requests of", function()
       signature)
     c.send(200, "GET", "/v2/rp/crane/manifests/" .. tag, { Accept = pusher.IMAGE })
     c.send(404, "GET", "/v2/rp/crane/manifests/sha256-" .. image:sub(8) .. ".att")
+    mount(c, "rp/crane2", digest, "rp/crane", as_json)
+    local accept = SCHEMA2 .. "," .. pusher.IMAGE .. "," .. LISTS .. "," .. pusher.INDEX
+    pull(c, "rp/crane", "t1", accept)
     reply = c.send(200, "GET", "/v2/rp/crane/referrers/" .. image, { Accept = pusher.INDEX })
     assert.equal(pusher.INDEX, reply.header("content-type")) -- exactly, or it looks for a tag
     c.send(200, "GET", "/v2/rp/crane/tags/list?n=1000")
@@ -234,6 +280,15 @@ describe("the requests of", function()
       .. "?artifactType=application%2Fvnd.example", { Accept = pusher.INDEX })
     assert.equal("artifactType", reply.header("oci-filters-applied"))
     assert.equal(1, #pusher.decode(reply.body).manifests)
+    c.send(404, "GET", "/v2/rp/oras/manifests/sha256-" .. ("0"):rep(64)) -- nor is there such a tag
+    local accept = SCHEMA2 .. ", " .. LISTS .. ", " .. pusher.IMAGE .. ", " .. pusher.INDEX
+    pull(c, "rp/oras", "1.0.0", accept, true)
+    mount(c, "rp/oras2", empty.digest, "rp/oras")
+    reply = c.send(200, "GET", "/v2/rp/oras/tags/list") -- helm looks here for the versions
+    assert.same({ "0.1.0_build", "1.0.0" }, pusher.decode(reply.body).tags)
+    c.send(202, "DELETE", "/v2/rp/oras/manifests/" .. tool.digest(body))
+    reply = c.send(200, "GET", "/v2/rp/oras/referrers/" .. ZERO, { Accept = pusher.INDEX })
+    assert.same({}, pusher.decode(reply.body).manifests)
     c.close()
   end)
 
@@ -261,6 +316,12 @@ describe("the requests of", function()
     c.send(204, "DELETE", pusher.place(reply))
     local body = manifest(digest, #text)
     c.send(201, "PUT", "/v2/rp/reg/manifests/t1", { ["Content-Type"] = pusher.IMAGE }, body)
+    mount(c, "rp/reg2", digest)
+    pull(c, "rp/reg", "t1", { SCHEMA2, LISTS, pusher.IMAGE, pusher.INDEX }, true)
+    reply = c.send(206, "GET", "/v2/rp/reg/blobs/" .. digest, { Range = "bytes=1000-3000" })
+    assert.equal("bytes 1000-2999/3000", reply.header("content-range"))
+    reply = c.send(200, "GET", "/v2/rp/reg/referrers/" .. tool.digest(body))
+    assert.equal(pusher.INDEX, reply.header("content-type"))
     c.send(202, "DELETE", "/v2/rp/reg/manifests/t1")
     c.send(200, "HEAD", "/v2/rp/reg/manifests/" .. tool.digest(body))
     c.close()
@@ -293,7 +354,10 @@ describe("the requests of", function()
       local reply = c.send(200, "HEAD", "/v2/rp/cache/manifests/cache", { Accept = "*/*" })
       assert.equal(tool.digest(body), reply.header("docker-content-digest")) -- or it is confused
       assert.equal(media_type, reply.header("content-type"))
+      reply = c.send(200, "GET", "/v2/rp/cache/manifests/" .. tool.digest(body), { Accept = "*/*" })
+      assert.equal(body, reply.body)
     end
+    for _, d in ipairs(cached) do c.send(200, "GET", "/v2/rp/cache/blobs/" .. d.digest) end
     c.close()
   end)
 
@@ -304,6 +368,10 @@ describe("the requests of", function()
       { Accept = "", ["Content-Length"] = "0" })
     reply = c.send(202, "PATCH", pusher.place(reply), { ["Content-Type"] = OCTETS }, { text })
     c.send(201, "PUT", pusher.closing(pusher.place(reply), digest), { ["Content-Length"] = "0" })
+    local body = manifest(digest, #text)
+    c.send(201, "PUT", "/v2/rp/jib/manifests/t1", { ["Content-Type"] = pusher.IMAGE }, body)
+    mount(c, "rp/jib2", digest, "rp/jib", { ["Content-Length"] = "0" })
+    pull(c, "rp/jib", "t1", pusher.IMAGE .. "," .. SCHEMA2)
     c.close()
   end)
 
@@ -314,86 +382,4 @@ describe("the requests of", function()
     c.send(201, "PUT", place .. "?a=b&digest=" .. escaped(digest) .. "&z=%20+", nil, text)
     c.close()
   end)
-end)
-
--- What is refused, how, and with which code: the 28 subtleties that registries differ in.
-describe("a refusal", function()
-  local g, place, digest
-  setup(function()
-    g = pusher.registry()
-    digest = pusher.image(g, "rf/a", "v1")
-    pusher.blob(g, "rf/a", "x")
-  end)
-  before_each(function() place = pusher.session(g, "rf/a") end)
-  teardown(function() g:stop() end)
-
-  local long = ("a"):rep(256)
-  local INDEX = '{"manifests":[]}'
-  local cases = { -- method, path ({place} is a fresh session's), status, code, headers, body
-    { "GET", "/v2/UP/blobs/" .. ZERO, 400, "NAME_INVALID" },
-    { "GET", "/v2/" .. long .. "/tags/list", 400, "NAME_INVALID" },
-    { "GET", "/v2/rf/none/tags/list", 404, "NAME_UNKNOWN" },
-    { "GET", "/v2/rf/a/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID" },
-    { "GET", "/v2/rf/a/tags/list?n=ten", 400, "PAGINATION_NUMBER_INVALID" },
-    { "GET", "/v2/rf/a/blobs/" .. ZERO, 404, "BLOB_UNKNOWN" },
-    { "GET", "/v2/rf/a/blobs/sha256:bad", 400, "DIGEST_INVALID" },
-    { "DELETE", "/v2/rf/a/blobs/" .. ZERO, 404, "BLOB_UNKNOWN" },
-    { "GET", "/v2/rf/a/manifests/" .. ZERO, 404, "MANIFEST_UNKNOWN" },
-    { "GET", "/v2/rf/a/manifests/none", 404, "MANIFEST_UNKNOWN" },
-    { "GET", "/v2/rf/a/manifests/sha256:bad", 400, "DIGEST_INVALID" },
-    { "GET", "/v2/rf/a/manifests/" .. long, 400, "TAG_INVALID" },
-    { "DELETE", "/v2/rf/a/manifests/none", 404, "MANIFEST_UNKNOWN" },
-    { "DELETE", "/v2/rf/a/manifests/" .. ZERO, 404, "MANIFEST_UNKNOWN" },
-    { "PUT", "/v2/rf/a/manifests/" .. ZERO, 400, "DIGEST_INVALID", nil, INDEX },
-    { "PUT", "/v2/rf/a/manifests/sha256:bad", 400, "DIGEST_INVALID", nil, INDEX },
-    { "PUT", "/v2/rf/a/manifests/v1", 400, "MANIFEST_INVALID", nil, "{" },
-    { "PUT", "/v2/rf/a/manifests/v1", 400, "MANIFEST_INVALID",
-      { ["Content-Type"] = pusher.IMAGE }, INDEX },
-    { "PUT", "/v2/rf/a/manifests/v1", 404, "MANIFEST_BLOB_UNKNOWN", nil,
-      '{"layers":[{"digest":"' .. ZERO .. '"}]}' },
-    { "PUT", "/v2/rf/a/manifests/v1", 413, "SIZE_INVALID", nil, (" "):rep(4 * 2 ^ 20 + 1) },
-    { "GET", "/v2/rf/a/referrers/bad", 400, "DIGEST_INVALID" },
-    { "GET", "/v2/rf/a/blobs/uploads/none", 404, "BLOB_UPLOAD_UNKNOWN" },
-    { "PATCH", "/v2/rf/a/blobs/uploads/none", 404, "BLOB_UPLOAD_UNKNOWN", nil, "x" },
-    { "DELETE", "/v2/rf/a/blobs/uploads/none", 404, "BLOB_UPLOAD_UNKNOWN" },
-    { "PUT", "{place}", 400, "DIGEST_INVALID", nil, "x" },
-    { "PUT", "{place}?digest=sha256:bad", 400, "DIGEST_INVALID", nil, "x" },
-    { "PUT", "{place}?digest=" .. ZERO, 400, "DIGEST_INVALID", nil, "x" },
-    { "PATCH", "{place}", 416, "RANGE_INVALID", { ["Content-Range"] = "1-1" }, "x" },
-    { "PATCH", "{place}", 416, "RANGE_INVALID", { ["Content-Range"] = "bytes 0-0/1" }, "x" },
-    { "PATCH", "{place}", 400, "SIZE_INVALID", { ["Content-Range"] = "0-1" }, "x" },
-    { "PUT", "{place}?digest=" .. ZERO, 416, "RANGE_INVALID", { ["Content-Range"] = "1-1" }, "x" },
-    { "POST", "/v2/rf/a/blobs/uploads/?digest=bad", 400, "DIGEST_INVALID", nil, "x" },
-    { "POST", "/v2/rf/a/blobs/uploads/?digest=" .. ZERO, 400, "DIGEST_INVALID", nil, "x" },
-    { "POST", "/v2/rf/a/blobs/uploads/?digest-algorithm=md5", 400, "DIGEST_INVALID" },
-    { "POST", "/v2/rf/a/manifests/v1", 405, "UNSUPPORTED", nil, INDEX },
-    { "DELETE", "/v2/rf/a/tags/list", 405, "UNSUPPORTED" },
-    { "GET", "/v2/rf/a", 404, "UNSUPPORTED" },
-  }
-
-  for i, case in ipairs(cases) do
-    local method, path, status, code, headers, body = unpack(case, 1, 6)
-    it(("%d: %s %s is %d %s"):format(i, method, path:sub(1, 60), status, code), function()
-      path = path:gsub("{place}", function() return place end)
-      local reply = g:request(method, path, { headers = headers, body = body })
-      assert.equal(status, reply.status, reply.body)
-      assert.equal(code, (pusher.code(reply)))
-      assert.equal("registry/2.0", reply.header("docker-distribution-api-version"))
-      assert.equal(status == 405, reply.header("allow") ~= nil)
-      if status == 416 then
-        assert.equal(place, reply.header("location"))
-        assert.equal("0-0", reply.header("range"))
-      end
-      if method == "GET" then -- HEAD says the same without the text
-        local head = g:request("HEAD", path, { headers = headers })
-        assert.equal(status, head.status)
-        assert.equal(tostring(#reply.body), head.header("content-length"))
-      end
-      local wrong_content = status == 400 and path:find("digest=" .. ZERO, 1, true)
-      if path:find(place, 1, true) then -- a session dies of wrong content, and of nothing else
-        assert.equal(wrong_content and 404 or 204, g:request("GET", place).status)
-      end
-      assert.equal(200, g:request("HEAD", "/v2/rf/a/manifests/" .. digest).status)
-    end)
-  end
 end)

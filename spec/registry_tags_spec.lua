@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
+local lfs = require "lfs"
 local pusher = require "spec.pusher"
+local tool = require "spec.tool"
 
 -- Byte order, with all that sorts differently when names are folders.
 local TAGS = {
@@ -73,6 +75,25 @@ describe("tags", function()
     assert.same(TAGS, (list("/v2/t/all/tags/list?n=99999999999999999999")))
   end)
 
+  it("come by a thousand at most, with a link, however many are asked for", function()
+    local digest = pusher.image(g, "t/many", "t0000")
+    local below = g.data .. "/docker/registry/v2/repositories/t/many/_manifests/tags/"
+    for i = 1, 1200 do
+      local tag = ("%st%04d"):format(below, i)
+      lfs.mkdir(tag)
+      lfs.mkdir(tag .. "/current")
+      tool.write(tag .. "/current/link", digest)
+    end
+    for _, query in ipairs { "", "?n=1001", "?n=99999999999999999999" } do
+      local first, link = list("/v2/t/many/tags/list" .. query)
+      assert.equal(1000, #first)
+      assert.equal("/v2/t/many/tags/list?n=1000&last=t0999", link)
+      local rest, none = list(link)
+      assert.same({ 201, "t1000", "t1200" }, { #rest, rest[1], rest[201] })
+      assert.is_nil(none)
+    end
+  end)
+
   it("are unknown of a repository that is", function()
     for _, repo in ipairs { "t/none", "t" } do
       local reply = g:request("GET", ("/v2/%s/tags/list"):format(repo))
@@ -89,11 +110,11 @@ describe("tags", function()
   end)
 
   it("belong to repositories, which are listed by components", function()
-    local repos = { "c/a", "c/a/b", "c/a/b-c", "c/a-b", "c/b", "t/all", "t/bare" }
+    local repos = { "c/a", "c/a/b", "c/a/b-c", "c/a-b", "c/b", "t/all", "t/bare", "t/many" }
     for _, repo in ipairs { "c/b", "c/a-b", "c/a/b-c", "c/a", "c/a/b" } do
       pusher.image(g, repo, "v1")
     end
-    pusher.image(g, "t/bare", "v1")
+    for _, repo in ipairs { "t/bare", "t/many" } do pusher.image(g, repo, "v1") end
     pusher.blob(g, "c/only-blobs", "x")
     for n = 1, #repos + 1 do
       local seen, path = {}, "/v2/_catalog?n=" .. n
