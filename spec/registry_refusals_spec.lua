@@ -2,6 +2,7 @@
 --
 -- What is refused, how, and with which code: much of what registries differ in. docs/conformance.md
 -- has the list.
+local gateway = require "spec.gateway"
 local pusher = require "spec.pusher"
 
 local ZERO = "sha256:" .. ("0"):rep(64)
@@ -97,4 +98,54 @@ describe("a refusal", function()
       assert.equal(200, g:request("HEAD", "/v2/rf/a/manifests/" .. digest).status)
     end)
   end
+end)
+
+-- What goes wrong behind the registry says so by its status, and by a code that clients know.
+describe("a failure of", function()
+  local GET, PUT = "GET", "PUT"
+  local cases = { -- what a store does, method, path, status, code
+    { "read:DENIED:1", GET, "manifests/v1", 500, "UNKNOWN" },
+    { "read:IO:1", GET, "manifests/v1", 500, "UNKNOWN" },
+    { "read:CORRUPT:1", GET, "manifests/v1", 500, "UNKNOWN" },
+    { "read:BUSY:1", GET, "manifests/v1", 503, "UNAVAILABLE" },
+    { "list:TIMEOUT:1", GET, "tags/list", 503, "UNAVAILABLE" },
+    { "put:NO_SPACE:1", PUT, "manifests/v1", 507, "UNAVAILABLE" },
+    { "put:DENIED:1", PUT, "manifests/v1", 500, "UNKNOWN" },
+  }
+
+  for _, case in ipairs(cases) do
+    local fail, method, path, status, code = unpack(case)
+    it(("the store (%s) is %d %s"):format(fail, status, code), function()
+      local g = gateway.start { script = ([[
+        local gate = require "tidegate"
+        gate.config { listen = gate.env "TIDEGATE_LISTEN" }
+        local store = gate.store.mem { name = "refusals", fail = %q }
+        gate.serve { require "apps.registry" { store = store } }
+      ]]):format(fail) }
+      local reply = g:request(method, "/v2/rf/a/" .. path,
+        { body = method == PUT and '{"manifests":[]}' or nil })
+      assert.equal(status, reply.status, reply.body)
+      assert.equal(code, (pusher.code(reply)))
+      assert.is_truthy(g:logged(("level=error[^\n]*status=%d"):format(status)))
+      g:stop()
+    end)
+  end
+
+  it("nothing, where a script denies, is 403 DENIED", function()
+    local g = pusher.registry [[
+      auth = { identify = function() gate.fail(403, "DENIED", "not from here") end },
+    ]]
+    local reply = g:request("GET", "/v2/")
+    assert.same({ 403, "DENIED" }, { reply.status, (pusher.code(reply)) })
+    g:stop()
+  end)
+
+  it("another server that says who is asking is 502", function()
+    local g = pusher.registry [[
+      auth = { identify = function() gate.http.get "http://127.0.0.1:1/" end },
+    ]]
+    local reply = g:request("GET", "/v2/")
+    assert.same({ 502, "UNAVAILABLE" }, { reply.status, (pusher.code(reply)) })
+    g:stop()
+  end)
 end)

@@ -47,12 +47,15 @@ function M.fail(status, code, message, detail)
   error(M.new(code, message, status, { detail = detail }), 0)
 end
 
--- What a binding answered: true and results, or false and what M.raise takes.
+-- What a binding answered: true and results, or false and what M.new takes. Such an error says so:
+-- a store that denies something is not a script that does.
 function M.check(ok, ...)
   if ok then
     return ...
   end
-  M.raise(...)
+  local e = M.new(...)
+  e.world = true
+  error(e, 0)
 end
 
 local function outcome(ok, e, ...)

@@ -18,7 +18,10 @@ local CODES = {
   BUSY = "UNAVAILABLE",
   TIMEOUT = "UNAVAILABLE",
   UNSUPPORTED = "UNSUPPORTED",
-  DENIED = "DENIED",
+  UPSTREAM = "UNAVAILABLE",
+  LATE = "UNAVAILABLE",
+  CORRUPT = "UNKNOWN",
+  IO = "UNKNOWN",
   READONLY = "UNSUPPORTED", -- as the distribution registry answers when it is read-only
   INTERNAL = "UNKNOWN", -- a mistake in a script
 }
@@ -43,11 +46,18 @@ local function mistake(q, e)
     message = "internal error, see the log for request " .. q.id }
 end
 
+-- A store that may not read its own files is no rule of the registry: who hears 403 looks for
+-- another password.
+local function denied()
+  return { status = 500, name = "IO", message = "the gateway has no access to its store" }
+end
+
 -- What an application calls for every typed error; `challenge`, a text or a function of the
 -- request, goes with each 401.
 return function(challenge)
   return function(q, e)
     if q.asks and e.name ~= "INTERNAL" then e = mistake(q, e) end
+    if e.world and e.name == "DENIED" then e = denied() end
     local code = code_of(e)
     q:note { code = code }
     log_of(e.status)("refused", {
