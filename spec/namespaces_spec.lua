@@ -65,6 +65,18 @@ describe("namespaces", function()
     end
   end)
 
+  it("know their own owners of a blob, for a mount that does not say from where", function()
+    local ci, wild = of_host(g, "ci.example.org"), of_host(g, "x.team.example.org")
+    local digest = tool.digest "for both"
+    for _, case in ipairs { { wild, "own/wild" }, { ci, "own/ci" } } do
+      pusher.blob(case[1], case[2], "for both")
+    end
+    local path = "/v2/own/new/blobs/uploads/?mount=" .. digest
+    assert.equal(201, wild:request("POST", path).status)
+    assert.equal(200, wild:request("HEAD", "/v2/own/new/blobs/" .. digest).status)
+    assert.equal(404, ci:request("HEAD", "/v2/own/new/blobs/" .. digest).status)
+  end)
+
   it("show what has no host of its own on every one", function()
     assert.equal(200, of_host(g, "ci.example.org"):request("GET", "/healthz").status)
   end)

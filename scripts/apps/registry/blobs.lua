@@ -38,13 +38,13 @@ end
 -- from where. It may be forgotten, and another gateway does not know it.
 function M.own(reg, repo, digest, target)
   reg.form.own_blob(reg, repo, digest, target)
-  owners:set(reg.prefix .. "|" .. digest, repo)
-  if digest ~= target then owners:set(reg.prefix .. "|" .. target, repo) end
+  owners:set(reg.id .. "|" .. digest, repo)
+  if digest ~= target then owners:set(reg.id .. "|" .. target, repo) end
 end
 
 -- A repository that has owned the blob lately, or nil.
 function M.owner(reg, digest)
-  return owners:get(reg.prefix .. "|" .. digest)
+  return owners:get(reg.id .. "|" .. digest)
 end
 
 function M.routes(app, reg)
