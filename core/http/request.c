@@ -22,11 +22,12 @@ void reply_init(struct reply *r, int status)
 /* Framing and the connection are the server's alone. */
 static bool is_reserved(struct span name)
 {
-    static const char *const names[] = {
-        "Content-Length", "Transfer-Encoding", "Connection", "Date",
-        "Trailer",        "Upgrade",           "Keep-Alive"};
+    static const struct span names[] = {
+        SPAN_LIT("Content-Length"), SPAN_LIT("Transfer-Encoding"), SPAN_LIT("Connection"),
+        SPAN_LIT("Date"),           SPAN_LIT("Trailer"),           SPAN_LIT("Upgrade"),
+        SPAN_LIT("Keep-Alive")};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (span_is_nocase(name, names[i]))
+        if (span_eq_nocase(name, names[i]))
             return true;
     return false;
 }
@@ -51,12 +52,14 @@ bool req_tls(struct req *q, struct tls_facts *out)
 /* What access.c writes of every request. */
 static bool is_own_field(struct span name)
 {
-    static const char *const names[] = {
-        "time",     "level",    "msg",    "id",    "address", "remote",
-        "method",   "path",     "status", "in",    "out",     "ms",
-        "first_ms", "listener", "tls",    "agent", "error"};
+    static const struct span names[] = {
+        SPAN_LIT("time"),     SPAN_LIT("level"),    SPAN_LIT("msg"),    SPAN_LIT("id"),
+        SPAN_LIT("address"),  SPAN_LIT("remote"),   SPAN_LIT("method"), SPAN_LIT("path"),
+        SPAN_LIT("status"),   SPAN_LIT("in"),       SPAN_LIT("out"),    SPAN_LIT("ms"),
+        SPAN_LIT("first_ms"), SPAN_LIT("listener"), SPAN_LIT("tls"),    SPAN_LIT("agent"),
+        SPAN_LIT("error")};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (span_is(name, names[i]))
+        if (span_eq(name, names[i]))
             return true;
     return false;
 }

@@ -10,6 +10,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#define FIELD_NAME_MAX 32 /* bytes of the name of a note */
+
 static struct visit *visit_at(lua_State *L)
 {
     return CONTAINER(box_check(L, 1, &visit_kind), struct visit, hold);
@@ -151,17 +153,35 @@ static struct span note_at(lua_State *L, int idx)
     return s;
 }
 
-/* core.note(request, name, value) → whether it was noted */
+static bool is_field_name(struct span s)
+{
+    bool good = s.n > 0 && s.n <= FIELD_NAME_MAX && islower((unsigned char)s.p[0]);
+    for (size_t i = 1; good && i < s.n; i++)
+        good = islower((unsigned char)s.p[i]) || isdigit((unsigned char)s.p[i]) ||
+               s.p[i] == '_';
+    return good;
+}
+
+/* core.note(request or nil, { name = value }); without a request it only looks at them */
 static int l_note(lua_State *L)
 {
-    struct visit *v = visit_at(L);
-    struct span name, value = note_at(L, 3);
-    name.p = luaL_checklstring(L, 2, &name.n);
-    bool noted = req_note(v->req, name, value);
-    if (noted && span_is(name, "upload"))
-        v->hold.task->upload = req_noted(v->req, "upload").p;
-    lua_pushboolean(L, noted);
-    return 1;
+    struct visit *v = lua_isnil(L, 1) ? NULL : visit_at(L);
+    if (!lua_istable(L, 2))
+        vm_error(L, "q:note: a table of fields is expected");
+    lua_pushnil(L);
+    for (; lua_next(L, 2); lua_pop(L, 1)) {
+        struct span name = {NULL, 0};
+        if (lua_type(L, -2) == LUA_TSTRING)
+            name.p = lua_tolstring(L, -2, &name.n);
+        if (!is_field_name(name))
+            vm_error(L, "q:note: names of fields are of a-z, 0-9 and _, %d at most",
+                     FIELD_NAME_MAX);
+        if (lua_istable(L, -1) || lua_isfunction(L, -1))
+            vm_error(L, "q:note: '%s' must be a string, a number or a boolean", name.p);
+        if (v && req_note(v->req, name, note_at(L, -1)) && span_is(name, "upload"))
+            v->hold.task->upload = req_noted(v->req, "upload").p;
+    }
+    return 0;
 }
 
 /* core.about(request, application, action, user): for the metrics, and who it was */
