@@ -275,6 +275,10 @@ ssize_t tls_recv(struct conn *c, void *buf, size_t n)
         return t->broken;
     ERR_clear_error();
     while (got < n) {
+        if (got && t->dry && !SSL_has_pending(t->ssl)) { /* spares OpenSSL the question */
+            c->readable = false;
+            break;
+        }
         int rc = SSL_read_ex(t->ssl, (char *)buf + got, n - got, &one);
         if (rc != 1) {
             verdict = verdict_of(c, rc);

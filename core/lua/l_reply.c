@@ -49,6 +49,17 @@ static void add_headers(lua_State *L, struct visit *v, int idx)
     }
 }
 
+/* Unless the headers have one. */
+static void add_type(lua_State *L, struct visit *v, int idx)
+{
+    const struct span name = SPAN_LIT("Content-Type");
+    for (size_t i = 0; i < v->reply.n_headers; i++)
+        if (span_eq_nocase(v->reply.headers[i].name, name))
+            return;
+    if (reply_header(&v->reply, name, copy(L, v, idx)) != 0)
+        vm_error(L, "reply: this Content-Type cannot be sent");
+}
+
 /* What comes from another server cannot be cut into ranges. */
 static void add_object(lua_State *L, struct visit *v, const struct source *source)
 {
@@ -77,11 +88,10 @@ static int l_reply(lua_State *L)
     source_close(v->reply.source);
     v->ready = false;
     reply_init(&v->reply, (int)status);
-    if (lua_type(L, 4) == LUA_TSTRING &&
-        reply_header(&v->reply, SPAN_LIT("Content-Type"), copy(L, v, 4)) != 0)
-        vm_error(L, "reply: this Content-Type cannot be sent");
     if (!lua_isnil(L, 3))
         add_headers(L, v, 3);
+    if (lua_type(L, 4) == LUA_TSTRING)
+        add_type(L, v, 4);
     if (lua_type(L, 5) == LUA_TSTRING) {
         v->reply.bytes.p = lua_tolstring(L, 5, &v->reply.bytes.n);
     } else if (!lua_isnil(L, 5)) {

@@ -19,15 +19,6 @@ function M.is(value)
   return getmetatable(value) == Reply
 end
 
-local function has_type(headers)
-  for name in pairs(headers or {}) do
-    if type(name) == "string" and #name == 12 and name:lower() == "content-type" then
-      return true
-    end
-  end
-  return false
-end
-
 -- A body that a function writes: it runs now, and the head is sent with the first write. From
 -- there on q.told says that no other reply can be sent.
 local function tell(q, r)
@@ -57,11 +48,9 @@ function M.send(q, r)
     return core.reply(box, r.status, headers, nil, body)
   end
   if stream.is_stream(body) then
-    local kind = not has_type(headers) and body.type or nil
-    return core.reply(box, r.status, headers, kind, body.box, body.etag, body.modified)
+    return core.reply(box, r.status, headers, body.type, body.box, body.etag, body.modified)
   end
-  local kind = not has_type(headers) and "application/json" or nil
-  return core.reply(box, r.status, headers, kind, json.encode(body))
+  return core.reply(box, r.status, headers, "application/json", json.encode(body))
 end
 
 return M
