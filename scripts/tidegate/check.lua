@@ -46,6 +46,12 @@ function M.hint(wrong, names)
   return near and (", did you mean '%s'?"):format(near) or ""
 end
 
+local PLAIN = {} -- rules that are a type's name alone
+for _, kind in ipairs { "string", "number", "integer", "boolean", "function", "table", "size",
+  "duration", "rate", "any" } do
+  PLAIN[kind] = { kind }
+end
+
 local READ = { size = units.size, duration = units.duration, rate = units.rate }
 local ARTICLE = { integer = "an integer", any = "anything" }
 local EXAMPLE = { size = ' such as "64m"', duration = ' such as "30s"',
@@ -112,9 +118,7 @@ local function walk(options, schema, where, level, path)
   local out = {}
   for name, rule in pairs(schema) do
     local value = options[name]
-    if type(rule) ~= "table" then
-      rule = { rule }
-    end
+    rule = PLAIN[rule] or rule
     if rule.fields then
       out[name] = walk(value == nil and {} or value, rule.fields, where, level + 1,
         path .. name .. ".")

@@ -11,8 +11,9 @@ local M = {}
 local Reply = {}
 Reply.__index = Reply
 
+-- No tail call, so that it can be compiled; see stream.lua.
 function M.new(status, body, headers)
-  return setmetatable({ status = status, body = body, headers = headers }, Reply)
+  return (setmetatable({ status = status, body = body, headers = headers }, Reply))
 end
 
 function M.is(value)

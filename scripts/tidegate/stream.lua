@@ -29,13 +29,14 @@ function M.stream(box)
   return setmetatable({ box = box }, Stream)
 end
 
--- An opened object: its facts and its stream; nil when it is absent.
+-- An opened object: its facts and its stream; nil when it is absent. No tail call: LuaJIT compiles
+-- nothing that begins in a function which ends in one of setmetatable.
 function M.opened(box, size, modified, etag, kind, meta)
   if not box then
     return nil
   end
-  return setmetatable({ box = box, size = size, modified = modified, etag = etag, type = kind,
-    meta = meta or {} }, Stream)
+  return (setmetatable({ box = box, size = size, modified = modified, etag = etag, type = kind,
+    meta = meta or {} }, Stream))
 end
 
 function M.sink(box)
