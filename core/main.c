@@ -123,6 +123,10 @@ static const struct command commands[] = {
     {"verify", "SCRIPT ...", "read all that is stored and name what is damaged", 1, 8,
      verify_stores},
     {"usage", "SCRIPT [--json]", "print what each repository holds", 1, 2, tell_usage},
+    {"trash", "SCRIPT [--repo REPO] [--json]", "print what can be brought back", 1, 4,
+     list_trash},
+    {"restore", "SCRIPT REPO:TAG|REPO@DIGEST ...", "bring it back", 2, 6,
+     restore_deleted},
     {"reload", "", "have the running server load its script anew", 0, 0, run_reload},
     {"status", "[--json]", "print what the running server is and has", 0, 1, run_status},
     {"tasks", "[--json]", "print its requests, and what each waits for", 0, 1, run_tasks},
@@ -169,7 +173,8 @@ static void usage(FILE *out)
         "RUNTIME_DIRECTORY or TIDEGATE_DATA (./data), as the server itself did.\n"
         "explain takes --user NAME, --group NAME, --header 'Name: value', --body FILE\n"
         "and --json; spec takes --real-stores, which lets the specs write to them;\n"
-        "verify takes --rate SIZE, bytes per second, --from KEY and --json.\n"
+        "verify takes --rate SIZE, bytes per second, --from KEY and --json;\n"
+        "restore takes --at TIME, as trash prints it, and --force.\n"
         "Exit codes: 0 done, 1 failed, 2 usage.\n");
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `tidegate verify` and `tidegate usage`: read the options; scripts/tidegate/chores.lua does
- * the rest. Stores are begun for reading only.
+ * `tidegate verify`, `usage`, `trash` and `restore`: read the options;
+ * scripts/tidegate/chores.lua does the rest. Stores are begun for reading only, unless something
+ * is to be restored.
  */
 #include "command/command.h"
 #include "command/errand.h"
@@ -10,31 +11,49 @@
 #include <unistd.h>
 
 /* What scripts/tidegate/chores.lua takes, in its order. */
-enum { NAME, JSON, TERMINAL, RATE, FROM, N_ARGUMENTS };
+enum { NAME, JSON, TERMINAL, RATE, FROM, REPO, WHAT, AT, FORCE, N_ARGUMENTS };
+
+enum { VERIFY = 1, TELL = 2, LIST = 4, RESTORE = 8 };
+
+static const struct option {
+    const char *word;
+    int at;      /* where it stands among those */
+    bool is_set; /* alone, without a value behind it */
+    unsigned of; /* the commands that take it */
+} options[] = {
+    {"--json", JSON, true, VERIFY | TELL | LIST | RESTORE},
+    {"--rate", RATE, false, VERIFY},
+    {"--from", FROM, false, VERIFY},
+    {"--repo", REPO, false, LIST},
+    {"--at", AT, false, RESTORE},
+    {"--force", FORCE, true, RESTORE},
+};
 
 /* How many words the option took; 0: it is none of this command's. */
-static int take(const char **out, char **words, bool is_long)
+static int take(const char **out, char **words, unsigned of)
 {
-    if (strcmp(words[0], "--json") == 0) {
-        out[JSON] = "json";
-        return 1;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const struct option *o = &options[i];
+        if (strcmp(words[0], o->word) != 0 || !(o->of & of) || (!o->is_set && !words[1]))
+            continue;
+        out[o->at] = o->is_set ? o->word : words[1];
+        return o->is_set ? 1 : 2;
     }
-    if (!words[1] || !is_long)
-        return 0;
-    if (strcmp(words[0], "--rate") == 0)
-        out[RATE] = words[1];
-    else if (strcmp(words[0], "--from") == 0)
-        out[FROM] = words[1];
-    else
-        return 0;
-    return 2;
+    return 0;
 }
 
-static int run(const char *name, char **arguments, bool is_long)
+static int run(const char *name, char **arguments, unsigned of)
 {
-    const char *out[N_ARGUMENTS] = {name, "", isatty(2) ? "terminal" : "", "", ""};
-    for (char **a = arguments + 1; *a;) {
-        int n = take(out, a, is_long);
+    const char *out[N_ARGUMENTS];
+    char **a = arguments + 1;
+    for (size_t i = 0; i < N_ARGUMENTS; i++)
+        out[i] = "";
+    out[NAME] = name;
+    out[TERMINAL] = isatty(2) ? "terminal" : "";
+    if (of == RESTORE)
+        out[WHAT] = *a++;
+    while (*a) {
+        int n = take(out, a, of);
         if (n == 0)
             return 2;
         a += n;
@@ -45,7 +64,7 @@ static int run(const char *name, char **arguments, bool is_long)
                        .script = arguments[0],
                        .arguments = out,
                        .n = N_ARGUMENTS,
-                       .reads = true,
+                       .reads = of != RESTORE,
                        .stops = true};
     int code = errand_run(&e).code;
     errands_stop();
@@ -54,10 +73,20 @@ static int run(const char *name, char **arguments, bool is_long)
 
 int verify_stores(char **arguments)
 {
-    return run("verify", arguments, true);
+    return run("verify", arguments, VERIFY);
 }
 
 int tell_usage(char **arguments)
 {
-    return run("usage", arguments, false);
+    return run("usage", arguments, TELL);
+}
+
+int list_trash(char **arguments)
+{
+    return run("trash", arguments, LIST);
+}
+
+int restore_deleted(char **arguments)
+{
+    return run("restore", arguments, RESTORE);
 }

@@ -23,6 +23,9 @@ int spec_policies(char **arguments);
 /* SCRIPT [option …], each */
 int verify_stores(char **arguments);
 int tell_usage(char **arguments);
+int list_trash(char **arguments);
+/* SCRIPT REPO:TAG|REPO@DIGEST [option …] */
+int restore_deleted(char **arguments);
 
 /* [USER] [--cost N] in any order: reads a password, from the terminal twice and without echo, or
  * else the first line of the standard input; prints "USER:HASH", a line for a file of users, or

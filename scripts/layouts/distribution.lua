@@ -109,6 +109,9 @@ function M.referrers_taken(repo, subject)
   return REPOSITORIES .. repo .. "/_referrers/" .. path_of(subject) .. "/taken"
 end
 
+-- What was deleted (apps/registry/trash.lua). The distribution registry does not look here.
+M.trash = ROOT .. "_trash/"
+
 -- Everything about one upload session.
 function M.upload(repo, id)
   return REPOSITORIES .. repo .. "/_uploads/" .. id .. "/"
@@ -146,6 +149,8 @@ function M.meaning(key)
   if sub(key, 1, #ROOT) ~= ROOT then return nil end
   local algorithm, hex = key:match("^blobs/([^/]+)/[^/]+/([^/]+)/data$", #ROOT + 1)
   if algorithm then return "blob", algorithm .. ":" .. hex end
+  local deleted_in = key:match("^_trash/[^/]+/(.-)/_", #ROOT + 1)
+  if deleted_in then return "trash", deleted_in end
   local repo, rest = key:match("^repositories/(.-)/(_.*)$", #ROOT + 1)
   if not repo then return nil end
   for _, entry in ipairs(ENTRIES) do

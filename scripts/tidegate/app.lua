@@ -11,6 +11,8 @@ local M = {}
 
 local APP = { prefix = { "string", default = "" }, host = "any", on_error = "function" }
 
+local CHORES = { verify = true, usage = true, trash = true, restore = true }
+
 local App = closed({}, "an application")
 App.__index = App
 
@@ -75,8 +77,8 @@ end
 
 -- f(c) does the work of `tidegate NAME` on what the application keeps; see tidegate.chores.
 function App:chore(name, f)
-  if name ~= "verify" and name ~= "usage" or type(f) ~= "function" then
-    error('app:chore: "verify" or "usage" is expected, and a function', 2)
+  if not CHORES[name] or type(f) ~= "function" then
+    error('app:chore: "verify", "usage", "trash" or "restore" is expected, and a function', 2)
   end
   self.chores[name] = f
   return self

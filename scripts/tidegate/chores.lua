@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- `tidegate verify` and `tidegate usage`: long looks at what is stored, by what the script's
+-- `tidegate verify`, `usage`, `trash` and `restore`: work on what is stored, by what the script's
 -- applications have said with app:chore(name, f). They are called one after the other as f(c):
 --
---   c.options          from, rate: what the command was told, read
+--   c.options          from, rate, repo, what, at, force: what the command was told, read
 --   c:found(what, t)   a fault, and the fields that say which; the command then ends with 1
 --   c:count(name)      one more of these; the counts are part of the progress and of the end
 --   c:moved(n)         n bytes were read; waits as long as the rate demands
@@ -129,8 +129,10 @@ end
 
 -- What the command line says, in the order of core/command/chores.c.
 local function read_arguments()
-  local name, is_json, terminal, rate, from = unpack(core.arguments())
-  local options = { from = from ~= "" and from or nil }
+  local name, is_json, terminal, rate, from, repo, what, at, force = unpack(core.arguments())
+  local function given(text) return text ~= "" and text or nil end
+  local options = { from = given(from), repo = given(repo), what = given(what), at = given(at),
+    force = force ~= "" }
   if rate ~= "" then
     options.rate = units.size(rate)
     if not options.rate or options.rate < 1 then
@@ -160,6 +162,9 @@ local function main()
         return 1
       end
     end
+  end
+  if name == "restore" and not next(c.counts) and c.faults == 0 then
+    c:found("not in the trash", { what = options.what })
   end
   clear(c)
   core.print(("%s: %s\n"):format(name, c:summary()), true)

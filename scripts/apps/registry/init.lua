@@ -23,7 +23,9 @@ local namespace = require "apps.registry.namespace"
 local notices = require "apps.registry.notices"
 local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
+local restore = require "apps.registry.restore"
 local token = require "apps.registry.token"
+local trash = require "apps.registry.trash"
 local types = require "apps.registry.types"
 local usage = require "apps.registry.usage"
 local verify = require "apps.registry.verify"
@@ -47,6 +49,7 @@ local OPTIONS = {
   admit = "function",
   quota = "function",
   audit = "any",
+  trash = "duration",
   on = { "table", default = {} },
   prefix = { "string", default = "/v2" },
   host = "any",
@@ -95,6 +98,7 @@ return function(options)
   local asks_for_token = who.passwords and who.everybody
   local layout = o.layout or require "layouts.distribution"
   local form, upload_form = read(forms.of, layout)
+  read(trash.check, o.trash, layout)
   local reg = {
     who = who,
     url = o.url,
@@ -105,6 +109,7 @@ return function(options)
     quota = o.quota,
     audit = read(record.read, o.audit),
     immutable = read(immutable.read, o.immutable),
+    trash = o.trash,
     prefix = o.prefix,
     id = table.concat({ o.prefix, unpack(type(o.host) == "table" and o.host or { o.host }) }, "|"),
     emit = events.new(o.on),
@@ -138,5 +143,10 @@ return function(options)
     app:chore("verify", function(c) verify.run(c, reg) end)
     app:chore("usage", function(c) usage.run(c, reg) end)
   end
+  if reg.layout.trash then
+    app:chore("trash", function(c) trash.list(c, reg) end)
+    app:chore("restore", function(c) restore.run(c, reg) end)
+  end
+  trash.start(reg)
   return app
 end

@@ -24,6 +24,7 @@ local referrers = require "apps.registry.referrers"
 local record = require "apps.registry.record"
 local reply = require "apps.registry.reply"
 local tags = require "apps.registry.tags"
+local trash = require "apps.registry.trash"
 local types = require "apps.registry.types"
 
 local FOREVER = { immutable = true } -- content never changes under its digest
@@ -162,13 +163,6 @@ local function set_tag(reg, q, tag, digest, target, media_type)
   reg.form.keep_manifest(reg, repo, digest, target, media_type)
 end
 
--- Makes the repository own the manifest and, if it has a subject, lists it there.
-local function own(reg, repo, digest, target, media_type, subject, entry)
-  if subject then referrers.add(reg, repo, subject, digest, entry) end
-  reg.form.own_manifest(reg, repo, digest, target, media_type)
-  if subject then referrers.keep(reg, repo, subject, digest, entry) end
-end
-
 local function announce(reg, q, tagged, digest, media_type, size)
   for i = 1, math.max(#tagged, 1) do
     gate.log.info("manifest pushed", { repo = q.repo, tag = tagged[i], digest = digest })
@@ -203,7 +197,7 @@ local function put(reg, q)
   record.push(reg, q, wanted, digest, old, function()
     quota.keep(reg, q, #text, owned, function()
       reg.store:put(reg.layout.blob(target, repo), text)
-      own(reg, repo, digest, target, media_type, subject,
+      referrers.own(reg, repo, digest, target, media_type, subject,
         subject and referrers.entry(doc, media_type, digest, #text))
       return true
     end)
@@ -220,14 +214,16 @@ local function put(reg, q)
 end
 
 local function delete_tag(reg, q, repo)
-  local named = reg.form.read_tag(reg, repo, q.tag)
+  local named, target = reg.form.read_tag(reg, repo, q.tag)
   if immutable.is(reg, q, repo, q.tag) then
     if named then immutable.deny(q, q.tag, named) end
     unknown(q)
   end
   if not named and reg.audit then unknown(q) end
   record.change(reg, q, { tag = q.tag, old = named }, function()
-    if not reg.form.remove_tag(reg, repo, q.tag) then unknown(q) end
+    if not trash.keep(reg, q, q.tag, named, target, reg.form.remove_tag, reg, repo, q.tag) then
+      unknown(q)
+    end
   end)
   gate.log.info("tag deleted", { repo = repo, tag = q.tag })
   reg.emit(q, "tag.deleted", { tag = q.tag, digest = named })
@@ -238,11 +234,11 @@ end
 -- that one stays.
 local function untag(reg, q, digest, target, only_look)
   local repo, kept = q.repo, nil
-  tags.each_of(reg, repo, digest, target, function(tag)
+  tags.each_of(reg, repo, digest, target, function(tag, named)
     if immutable.is(reg, q, repo, tag) then
       kept = tag
     elseif not only_look and record.change(reg, q, { action = "untag", tag = tag, old = target },
-      reg.form.untag, reg, repo, tag, target) then
+      trash.keep, reg, q, tag, named, target, reg.form.untag, reg, repo, tag, target) then
       reg.emit(q, "tag.deleted", { tag = tag, digest = target })
     end
   end)
@@ -258,6 +254,7 @@ local function disown(reg, q, digest, target)
     reg.form.own_manifest(reg, repo, digest, target)
     immutable.deny(q, kept, digest)
   end
+  return true
 end
 
 local function delete(reg, q)
@@ -270,7 +267,8 @@ local function delete(reg, q)
   if kept then immutable.deny(q, kept, digest) end
   local subject = referrers.subject_of(reg, repo, target)
   untag(reg, q, digest, target)
-  record.change(reg, q, { old = digest }, disown, reg, q, digest, target)
+  record.change(reg, q, { old = digest }, trash.keep, reg, q, nil, digest, target,
+    disown, reg, q, digest, target)
   if subject then
     for _, d in ipairs { digest, target } do referrers.remove(reg, repo, subject, d) end
   end

@@ -77,6 +77,13 @@ function M.keep(reg, repo, subject, digest, entry)
   M.add(reg, repo, subject, digest, entry)
 end
 
+-- Makes the repository own the manifest and, if it has a subject, lists it there.
+function M.own(reg, repo, digest, target, media_type, subject, entry)
+  if subject then M.add(reg, repo, subject, digest, entry) end
+  reg.form.own_manifest(reg, repo, digest, target, media_type)
+  if subject then M.keep(reg, repo, subject, digest, entry) end
+end
+
 -- After the revision is removed; not if it is back by then.
 function M.remove(reg, repo, subject, digest)
   local key = reg.layout.referrer(repo, subject, digest)

@@ -10,7 +10,7 @@ local reply = require "apps.registry.reply"
 
 local M = {}
 
--- f(tag) for every tag that names this manifest now, by whatever digest.
+-- f(tag, named) for every tag that names this manifest now, by whatever digest.
 function M.each_of(reg, repo, digest, target, f)
   local prefix = reg.layout.tags(repo)
   local after, page, more
@@ -18,8 +18,11 @@ function M.each_of(reg, repo, digest, target, f)
     page, more = reg.store:list(prefix, { delimiter = true, after = after })
     for _, entry in ipairs(page) do
       local tag = reg.form.tag_of(entry, prefix)
-      if tag and reg.form.tag_names(reg, repo, tag, digest, target) then f(tag) end
       after = entry.name
+      if tag then
+        local is_it, named = reg.form.tag_names(reg, repo, tag, digest, target)
+        if is_it then f(tag, named) end
+      end
     end
   until not more
 end

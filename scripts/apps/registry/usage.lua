@@ -8,7 +8,7 @@ local SHARED = 0 -- in `owner`: more than one
 
 -- What is known while walking. A repository is a number; its row is in `rows`.
 local function new()
-  return { size = {}, owner = {}, rows = {}, seen = {} }
+  return { size = {}, owner = {}, rows = {}, seen = {}, deleted = {}, n_deleted = 0 }
 end
 
 -- The row of a repository, whose own entries come one after the other.
@@ -58,10 +58,16 @@ function ENTRIES.upload(state, entry, repo)
   row.uploading = row.uploading + entry.size
 end
 
+-- Comes before all repositories, the latest hour last.
+function ENTRIES.trash(state, _, repo)
+  state.deleted[repo] = (state.deleted[repo] or 0) + 1
+  state.n_deleted = state.n_deleted + 1
+end
+
 -- Who owns what is known only at the end.
 local function settle(state)
   local total = { repo = "(all)", bytes = 0, exclusive = 0, blobs = 0, manifests = 0, tags = 0,
-    uploading = 0, unowned = 0 }
+    uploading = 0, unowned = 0, trash = state.n_deleted }
   for digest, size in pairs(state.size) do
     local owner = state.owner[digest]
     total.bytes = total.bytes + size
@@ -76,6 +82,7 @@ local function settle(state)
   for _, row in ipairs(state.rows) do
     total.manifests, total.tags = total.manifests + row.manifests, total.tags + row.tags
     total.uploading = total.uploading + row.uploading
+    row.trash = state.deleted[row.repo] or 0
   end
   return total
 end

@@ -8,6 +8,7 @@ local gate = require "tidegate"
 local links = require "apps.registry.forms.links"
 local names = require "apps.registry.names"
 local references = require "apps.registry.references"
+local trash = require "apps.registry.trash"
 
 local MANIFEST_MAX = 4 * 1024 * 1024
 local PIECE = 64 * 1024 * 1024 -- bytes hashed between two looks at the clock
@@ -89,6 +90,16 @@ function CHECKS.tag(c, reg, entry, repo, tag)
     c:found("dangling tag", { repo = repo, tag = tag, digest = digest })
   end
   c:count("tags")
+end
+
+function CHECKS.trash(c, reg, entry)
+  local deleted = trash.read(reg, { key = entry.name })
+  if not deleted then
+    c:found("damaged trash", { key = entry.name })
+  elseif not reg.store:stat(reg.layout.blob(deleted.target)) then
+    c:found("dangling trash", { key = entry.name, digest = deleted.target })
+  end
+  c:count("deleted")
 end
 
 local function check(c, reg, entry)
