@@ -89,6 +89,7 @@ run: deps ## install what is missing, build, and serve a registry on 127.0.0.1:5
 SPEC_SECONDS = 900
 .PHONY: test suite
 test: deps-test ## install what is missing, build, run every spec (SPEC=file: only that one)
+	@.ci/zuul-registry build/zuul-registry
 	@$(MAKE) --no-print-directory -j$$(nproc) suite
 suite: $(BUILD)/tidegate $(BUILD)/unit
 	@TIDEGATE_BIN=$(BUILD)/tidegate UNIT_BIN=$(BUILD)/unit \

@@ -12,6 +12,11 @@ return {
     below = function(repo) return "docker/registry/v2/repositories/" .. repo .. "/_uploads" end,
     growing = "^docker/.*/_uploads/[^/]+/data$",
   },
+  {
+    name = "zuul", options = 'layout = require "layouts.zuul",',
+    below = function() return "_local/uploads" end,
+    growing = "^%.tidegate/tmp/",
+  },
   { -- of an operator whose store cannot append
     name = "distribution in parts", long = true,
     options = [[

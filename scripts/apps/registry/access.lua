@@ -89,6 +89,10 @@ function M.enter(reg, q, action)
   if not names.is_repo(repo) then
     gate.fail(400, "NAME_INVALID", "no name of a repository", { name = repo })
   end
+  if reg.layout.takes and not reg.layout.takes(repo) then
+    gate.fail(400, "NAME_INVALID", "the layout cannot keep a repository of this name",
+      { name = repo })
+  end
   q.repo = repo
   q:note { action = action, repository = repo, tag = q.tag }
   M.ask(reg, q, action)

@@ -65,6 +65,9 @@ function M.routes(app, reg)
 
   app:delete("/{repo...}/blobs/{digest}", function(q)
     access.enter(reg, q, "delete")
+    if not reg.form.owns then
+      gate.fail(405, "UNSUPPORTED", "a blob is not this repository's alone")
+    end
     local digest, target = find(reg, q)
     record.change(reg, q, { blob = digest }, reg.form.disown_blob, reg, q.repo, digest, target)
     quota.drop(reg, q.repo, target)

@@ -124,7 +124,9 @@ return function(options)
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
     { below = reg.layout.root or "", shared = o.shared })
-  if reg.quota and not (form.owns and layout.linked) then
+  if reg.quota and not form.owns then
+    error("registry: 'quota' needs a layout in which repositories own their blobs", 2)
+  elseif reg.quota and not layout.linked then
     error("registry: 'quota' needs a layout with 'layers', 'revisions' and 'linked'", 2)
   end
   local app = gate.app { prefix = reg.prefix, host = o.host,
@@ -141,7 +143,7 @@ return function(options)
   for _, room in ipairs(ROOMS) do room.routes(app, reg) end
   if reg.layout.meaning then
     app:chore("verify", function(c) verify.run(c, reg) end)
-    app:chore("usage", function(c) usage.run(c, reg) end)
+    if form.owns then app:chore("usage", function(c) usage.run(c, reg) end) end
   end
   if reg.layout.trash then
     app:chore("trash", function(c) trash.list(c, reg) end)

@@ -84,6 +84,7 @@ local function get(reg, q)
   return reply(200, content, {
     ["Content-Type"] = media_type,
     ["Docker-Content-Digest"] = digest,
+    Vary = q.tag and reg.form.varies,
   })
 end
 
@@ -174,6 +175,9 @@ end
 local function put(reg, q)
   local digest, algorithm = reference(q)
   local repo = access.enter(reg, q, q.tag and "tag" or "push")
+  if algorithm and not reg.form.algorithms[algorithm] then
+    gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken", { digest = digest })
+  end
   local wanted = tags_of(reg, q, digest)
   local text, doc, media_type = receive(q)
   local target = "sha256:" .. gate.hash("sha256", text)
@@ -197,7 +201,7 @@ local function put(reg, q)
   record.push(reg, q, wanted, digest, old, function()
     quota.keep(reg, q, #text, owned, function()
       reg.store:put(reg.layout.blob(target, repo), text)
-      referrers.own(reg, repo, digest, target, media_type, subject,
+      referrers.own(reg, repo, digest, target, media_type, by_digest, subject,
         subject and referrers.entry(doc, media_type, digest, #text))
       return true
     end)
@@ -251,7 +255,7 @@ local function disown(reg, q, digest, target)
   reg.form.disown_manifest(reg, repo, digest, target)
   local kept = untag(reg, q, digest, target)
   if kept then -- set since the first look
-    reg.form.own_manifest(reg, repo, digest, target)
+    reg.form.own_manifest(reg, repo, digest, target, nil, true)
     immutable.deny(q, kept, digest)
   end
   return true

@@ -54,11 +54,6 @@ local function is_hex(text, from)
   return true
 end
 
--- Is it an algorithm of digests that are taken?
-function M.is_algorithm(text)
-  return HEX_OF[text] ~= nil
-end
-
 -- "sha256:<64 digits>" -> "sha256", the digits; nil for anything else, capitals included.
 function M.digest(text)
   local algorithm = sub(text, 1, 6)

@@ -78,9 +78,9 @@ function M.keep(reg, repo, subject, digest, entry)
 end
 
 -- Makes the repository own the manifest and, if it has a subject, lists it there.
-function M.own(reg, repo, digest, target, media_type, subject, entry)
+function M.own(reg, repo, digest, target, media_type, by_digest, subject, entry)
   if subject then M.add(reg, repo, subject, digest, entry) end
-  reg.form.own_manifest(reg, repo, digest, target, media_type)
+  reg.form.own_manifest(reg, repo, digest, target, media_type, by_digest)
   if subject then M.keep(reg, repo, subject, digest, entry) end
 end
 

@@ -55,7 +55,7 @@ local function own(reg, repo, entry)
   for _, digest in ipairs(unowned) do reg.form.own_blob(reg, repo, digest, digest) end
   local media_type = types.of_text(text)
   local subject = referrers.subject(doc) or nil
-  referrers.own(reg, repo, entry.digest, entry.target, media_type, subject,
+  referrers.own(reg, repo, entry.digest, entry.target, media_type, true, subject,
     subject and referrers.entry(doc, media_type, entry.digest, #text))
   return nil
 end

@@ -9,7 +9,7 @@ local MEDIA_TYPE = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"
 local TYPE_MAX = 255
 local CACHE_MAX = 4096 -- digests in each of two generations: well under a megabyte
 
-local M = { INDEX = INDEX }
+local M = { INDEX = INDEX, UNKNOWN = "application/octet-stream" }
 
 -- Is there something under a name? Go writes null for what is empty.
 function M.is_there(value)
@@ -55,7 +55,7 @@ end
 -- The type of manifest bytes; what cannot be read as a manifest is served as it is.
 function M.of_text(text)
   local doc = gate.try(gate.json.decode, text)
-  return type(doc) == "table" and M.of(doc) or "application/octet-stream"
+  return type(doc) == "table" and M.of(doc) or M.UNKNOWN
 end
 
 return M

@@ -53,10 +53,10 @@ local function remove(reg, q, s)
 end
 
 -- The digest that ?digest= names; a session survives a bad one.
-local function wanted(q)
+local function wanted(reg, q)
   local digest = q.query.digest
   local algorithm = digest and names.digest(digest)
-  if algorithm then
+  if reg.form.algorithms[algorithm] then
     q:note { digest = digest }
     return digest, algorithm
   end
@@ -187,7 +187,7 @@ end
 
 -- ?digest= at the POST: the whole blob in one request.
 local function post_whole(reg, q)
-  local digest, algorithm = wanted(q)
+  local digest, algorithm = wanted(reg, q)
   local size = 0
   if q.body then
     size = stream_blob(reg, q, q.repo, digest, algorithm) or mismatch(digest)
@@ -229,6 +229,7 @@ local function mount(reg, q)
   if not access.may(reg, q, "pull", from) then return false end
   local ok, rule = access.may(reg, q, "mount", q.repo)
   local target = ok and blobs.has(reg, from, digest)
+  if not reg.form.owns and not blobs.has(reg, q.repo, digest) then return false end
   if not target or not own_within(reg, q, digest, target) then return false end
   q.action, q.rule = "mount", rule
   reg.emit(q, "blob.mounted", { digest = digest, from = from })
@@ -241,7 +242,7 @@ local function post(reg, q)
   if q.query.digest then return post_whole(reg, q) end
   quota.room(reg, q, 0)
   local algorithm = q.query["digest-algorithm"] or "sha256"
-  if not names.is_algorithm(algorithm) then
+  if not reg.form.algorithms[algorithm] then
     gate.fail(400, "DIGEST_INVALID", "no digest of this algorithm is taken",
       { algorithm = algorithm })
   end
@@ -289,7 +290,7 @@ end
 local function put(reg, q)
   access.enter(reg, q, "push")
   local s = find(reg, q)
-  local digest, algorithm = wanted(q)
+  local digest, algorithm = wanted(reg, q)
   local fits, announced = check_range(q, s)
   if not fits then return out_of_place(reg, q, s) end
   if s.size == 0 and not q.body and digest ~= algorithm .. ":" .. gate.hash(algorithm, "") then

@@ -7,6 +7,7 @@ local blobs = require "apps.registry.blobs"
 local gate = require "tidegate"
 local links = require "apps.registry.forms.links"
 local names = require "apps.registry.names"
+local records = require "apps.registry.forms.records"
 local references = require "apps.registry.references"
 local trash = require "apps.registry.trash"
 
@@ -62,10 +63,9 @@ function CHECKS.layer(c, reg, entry)
   target_of(c, reg, entry)
 end
 
--- A manifest of which another registry keeps its own list of layers needs them in the repository.
-function CHECKS.revision(c, reg, entry, repo, digest)
-  local target = target_of(c, reg, entry)
-  local text = target and reg.store:read(reg.layout.blob(target), MANIFEST_MAX)
+-- Has the repository all that the manifest needs? Another registry goes by its own list of layers.
+local function check_manifest(c, reg, repo, digest, target)
+  local text = reg.store:read(reg.layout.blob(target, repo), MANIFEST_MAX)
   local doc = text and gate.try(gate.json.decode, text)
   if not text then return end
   if type(doc) ~= "table" then
@@ -80,6 +80,25 @@ function CHECKS.revision(c, reg, entry, repo, digest)
       c:found("incomplete manifest", { repo = repo, digest = digest, missing = d })
     end
   end
+end
+
+function CHECKS.revision(c, reg, entry, repo, digest)
+  local target = target_of(c, reg, entry)
+  if target then check_manifest(c, reg, repo, digest, target) end
+end
+
+-- A tag, or a manifest that was pushed by digest, of the form "records".
+function CHECKS.record(c, reg, entry, repo, name)
+  local record = records.read(reg, entry.name)
+  if not record then c:found("damaged record", { key = entry.name }) end
+  for _, digest in pairs(record or {}) do
+    if reg.store:stat(reg.layout.blob(digest, repo)) then
+      check_manifest(c, reg, repo, digest, digest)
+    else
+      c:found("dangling tag", { repo = repo, tag = name, digest = digest })
+    end
+  end
+  c:count("records")
 end
 
 function CHECKS.tag(c, reg, entry, repo, tag)

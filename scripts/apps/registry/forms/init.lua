@@ -4,15 +4,19 @@
 -- steps it is changed, is the same for all layouts of one form. A layout may name two forms.
 --
 -- `layout.form` says how repositories, tags and content belong together: "links", which is the
--- default (links.lua).
+-- default (links.lua), or "records" (records.lua).
 --
---   owns                          does a repository own its blobs, or whoever shares the store?
+--   owns                          does each repository own its blobs? Otherwise all repositories
+--                                 of a namespace have all of them, and own_blob does nothing
+--   algorithms                    those of digests by which content can be kept, as a set
+--   varies                        the header that read_tag looks at, if it does
 --   blob(reg, repo, digest)       the digest of the content that the repository has by this one,
 --                                 or nil; whether that is still there is not looked at
 --   own_blob, disown_blob(reg, repo, digest, target)
 --   manifest(reg, repo, digest)   the same of a manifest, and its media type if that is known
---   own_manifest, disown_manifest(reg, repo, digest, target, type)
---   keep_manifest(the same)       makes it the repository's again if it is not any more
+--   own_manifest(reg, repo, digest, target, type, by_digest)   pushed by digest, or by tag only?
+--   keep_manifest(reg, repo, digest, target, type)   the same, if it is not the repository's
+--   disown_manifest(reg, repo, digest, target)
 --   read_tag(reg, repo, tag, q)   what the tag names: the digest that it was set to, the digest of
 --                                 the content, and its media type if that is known. nil when there
 --                                 is no such tag. q, if given, may say what the client accepts
@@ -46,7 +50,7 @@
 local M = {}
 
 local ROOM = "apps.registry.forms."
-local NAMES = { links = true }
+local NAMES = { links = true, records = true }
 local UPLOADS = { append = true, parts = true }
 
 local function pick(forms, field, name)

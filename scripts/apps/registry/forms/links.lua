@@ -12,7 +12,11 @@ local names = require "apps.registry.names"
 local LINK_MAX = 256 -- bytes; the longest digest has 135
 local TRIES = 3 -- a tag that is damaged is written over, unless somebody else does
 
-local M = { owns = true, tags_are_folders = true }
+local M = {
+  owns = true,
+  tags_are_folders = true,
+  algorithms = { sha256 = true, sha512 = true },
+}
 
 -- The digest that the file names; nil when it is absent. A torn one, as a crash of another
 -- registry leaves it, counts as absent: the client then pushes again, which mends it.
