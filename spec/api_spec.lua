@@ -182,6 +182,16 @@ local PROBES = {
     assert(#gate.hmac("sha256", "k", "t") == 64 and gate.env("NO_SUCH_NAME", 7) == 7)
     gate.log.debug("one") gate.log.info("two", { n = 1 }) gate.log.warn("three", { s = "a b" })
     gate.log.error("four", { t = {} })]] },
+  { "keys", nil, [[
+    for text, fits in pairs { ["a/b"] = true, a = true, [""] = false, ["/a"] = false,
+      ["a/"] = false, ["a//b"] = false, ["a/../b"] = false, [".tidegate/x"] = false,
+      ["a\0b"] = false, [("x"):rep(256)] = false, [("x/"):rep(510) .. "x"] = true,
+      [("x/"):rep(512) .. "x"] = false } do
+      assert(mem:is_key(text) == fits, text)
+    end
+    assert(not mem:at("below"):is_key(("x/"):rep(510) .. "x"))
+    assert(not pcall(mem.is_key, mem, 7))
+    assert(gate.trial() == false)]] },
   { "hash-long", nil, [[
     local text = ("0123456789abcdef"):rep(2 ^ 16)
     mem:put("long", text)

@@ -38,6 +38,13 @@ static int l_env(lua_State *L)
     return 1;
 }
 
+/* core.trial() → is the script only looked at? */
+static int l_trial(lua_State *L)
+{
+    lua_pushboolean(L, !vm_of(L)->worker);
+    return 1;
+}
+
 /* core.in_task() → does a request run? */
 static int l_in_task(lua_State *L)
 {
@@ -79,10 +86,14 @@ static int l_is_address(lua_State *L)
 
 void l_script_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"declare", l_declare},       {"env", l_env},
-        {"in_task", l_in_task},       {"cores", l_cores},
-        {"is_range", l_is_range},     {"handed", l_handed},
-        {"is_address", l_is_address}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"declare", l_declare},
+                                         {"env", l_env},
+                                         {"in_task", l_in_task},
+                                         {"cores", l_cores},
+                                         {"trial", l_trial},
+                                         {"is_range", l_is_range},
+                                         {"handed", l_handed},
+                                         {"is_address", l_is_address},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

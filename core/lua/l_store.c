@@ -78,6 +78,17 @@ static int l_store_at(lua_State *L)
     return 1;
 }
 
+/* core.store_is_key(store, text) → can it be a key there? */
+static int l_store_is_key(lua_State *L)
+{
+    char room[KEY_ROOM];
+    struct store_box *b = store_at(L, 1);
+    const char *key = key_at(L, 2, (struct span){b->prefix, b->prefix_n}, room);
+    bool fits = key && key_check(span_of(key)) == 0;
+    lua_pushboolean(L, fits);
+    return 1;
+}
+
 /* core.store_id(store) → "fs:/srv/data", and the prefix that its keys get, "" or "a/" */
 static int l_store_id(lua_State *L)
 {
@@ -340,6 +351,7 @@ void l_store_open(lua_State *L)
         {"store", l_store},
         {"store_at", l_store_at},
         {"store_id", l_store_id},
+        {"store_is_key", l_store_is_key},
         {"store_stat", l_store_stat},
         {"store_open", l_store_open_object},
         {"store_read", l_store_read},

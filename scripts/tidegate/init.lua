@@ -61,6 +61,7 @@ local gate = {
   now = core.now,
   readonly = core.readonly,
   draining = core.draining,
+  trial = core.trial,
   glob = core.glob,
   base64 = {},
   log = {},

@@ -99,6 +99,10 @@ function Store:at(prefix)
   return setmetatable({ box = box }, Store)
 end
 
+function Store:is_key(text)
+  return core.store_is_key(self.box, text)
+end
+
 local CLAIM = { below = { "string", default = "" }, shared = { "boolean", default = false } }
 
 function Store:claim(what, options)
