@@ -19,15 +19,7 @@ return {
   },
   { -- of an operator whose store cannot append
     name = "distribution in parts", long = true,
-    options = [[
-      layout = (function()
-        local layout = { uploads = "parts" }
-        for name, value in pairs(require "layouts.distribution") do layout[name] = value end
-        function layout.upload_record(repo, id) return layout.upload(repo, id) .. "record" end
-        function layout.upload_part(repo, id, n) return layout.upload(repo, id) .. n end
-        return layout
-      end)(),
-    ]],
+    options = [[ layout = require("layouts.distribution").with { uploads = "parts" }, ]],
     below = function(repo) return "docker/registry/v2/repositories/" .. repo .. "/_uploads" end,
     growing = "^%.tidegate/tmp/",
   },
