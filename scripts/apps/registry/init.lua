@@ -17,6 +17,7 @@ local explain = require "apps.registry.explain"
 local forms = require "apps.registry.forms"
 local handover = require "apps.registry.handover"
 local immutable = require "apps.registry.immutable"
+local layouts = require "apps.registry.layouts"
 local limits = require "apps.registry.limits"
 local names = require "apps.registry.names"
 local namespace = require "apps.registry.namespace"
@@ -98,6 +99,7 @@ return function(options)
   local asks_for_token = who.passwords and who.everybody
   local layout = o.layout or require "layouts.distribution"
   local form, upload_form = read(forms.of, layout)
+  if gate.trial() then read(layouts.check, layout, o.store, form) end
   read(trash.check, o.trash, layout)
   local reg = {
     who = who,
@@ -123,10 +125,10 @@ return function(options)
   }
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
-    { below = reg.layout.root or "", shared = o.shared })
+    { below = layout.root, shared = o.shared })
   if reg.quota and not form.owns then
     error("registry: 'quota' needs a layout in which repositories own their blobs", 2)
-  elseif reg.quota and not layout.linked then
+  elseif reg.quota and not (layout.linked and layout.layers and layout.revisions) then
     error("registry: 'quota' needs a layout with 'layers', 'revisions' and 'linked'", 2)
   end
   local app = gate.app { prefix = reg.prefix, host = o.host,
