@@ -239,6 +239,10 @@ describe("trash", function()
     assert.is_false(ok)
     assert.truthy(lines[1]:find "^damaged trash: ", lines[1])
     assert.truthy(lines[2]:find "^dangling trash: ", lines[2])
+    tool.write(("%s/data/%sx/_tags/y/001577836800000-1"):format(folder, OLD), '{"_format":2}')
+    ok, _, err = run "trash"
+    assert.is_false(ok)
+    assert.truthy(err:find("-1: version 2 is newer than this program knows (1)", 1, true), err)
   end)
 
   it("ends after its time, through one of the gateways, and what was restored stays", function()

@@ -11,10 +11,12 @@
 -- 1970 and the id of the request, so those of one delete have one id. An
 -- entry is written before its name goes, and removed after the name is back: whoever is stopped
 -- anywhere leaves the name, the entry, or both. What an entry names counts as used.
+local format = require "tidegate.format"
 local gate = require "tidegate"
 local names = require "apps.registry.names"
 
 local ENTRY_MAX = 4096 -- bytes
+local ENTRY_FORMAT = 1
 local USER_MAX = 256
 local LEAST_S, LONGEST_S = 1, 3600 -- between two looks at what is due
 local DUE_MAX = 1000 -- keys in memory
@@ -100,7 +102,9 @@ end
 function M.read(reg, entry)
   local text = reg.store:read(entry.key, ENTRY_MAX)
   local record = text and gate.try(gate.json.decode, text)
-  if type(record) ~= "table" or type(record.digest) ~= "string"
+  if type(record) ~= "table" then return nil end
+  format.check(record, ENTRY_FORMAT, entry.key)
+  if type(record.digest) ~= "string"
     or type(record.target) ~= "string" or not names.digest(record.digest)
     or names.digest(record.target) ~= "sha256" then
     return nil
