@@ -450,7 +450,7 @@ describe("the limits of a registry", function()
 
   it("bound the requests of a user, and of nobody by the address", function()
     local g = pusher.registry(AUTH .. 'limits = { requests = "1/h", burst = 3 }')
-    for _, user in ipairs { "ann", "bob", false } do
+    for _, user in ipairs { "ann", "bob", "127.0.0.1", false } do
       local options = { headers = { ["X-User"] = user or nil } }
       local count, refused = ask(g, 5, "/v2/", options)
       assert.same({ [200] = 3, [429] = 2 }, count)

@@ -16,8 +16,9 @@ M.OPTIONS = {
 local Limits = {}
 Limits.__index = Limits
 
+-- No name is an address.
 local function key_of(q)
-  return q.user.name ~= "" and q.user.name or q
+  return q.user.name ~= "" and "user " .. q.user.name or q
 end
 
 -- Once it is known who asks.
