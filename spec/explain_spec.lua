@@ -157,6 +157,11 @@ describe("tidegate explain", function()
     assert.is_false(told.trail[1].allowed)
     assert.equal("DENIED", told.answer.code)
     assert.is_false(told.allowed)
+    ok, out = explain("PUT /early/x --json")
+    assert.is_true(ok)
+    told = assert(json.decode(out))
+    assert.same({ { rule = "size", asked = true, allowed = true, why = "too big" },
+      { rule = "scan", asked = false } }, told.trail)
   end)
 
   it("refuses a wrong use with 2", function()
