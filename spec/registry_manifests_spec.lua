@@ -184,6 +184,24 @@ describe("manifests", function()
     check_refused(put { missing }, 404, "MANIFEST_BLOB_UNKNOWN")
   end)
 
+  it("need their blobs as artifacts of before OCI 1.1, too", function()
+    local kind = "application/vnd.oci.artifact.manifest.v1+json"
+    local there = pusher.blob(g, "m/old", "sbom").digest
+    for digest, status in pairs { [there] = 201, [MISSING] = 404 } do
+      local text = ('{"mediaType":"%s","artifactType":"a/b","blobs":[{"digest":"%s","size":4}]}')
+        :format(kind, digest)
+      local reply = pusher.put_manifest(g, "m/old", "v1", text, kind)
+      if status == 404 then
+        assert.same({ digest = MISSING }, check_refused(reply, 404, "MANIFEST_BLOB_UNKNOWN"))
+      else
+        assert.equal(201, reply.status, reply.body)
+      end
+    end
+    check_refused(pusher.put_manifest(g, "m/old", "v1",
+      ('{"mediaType":"%s","blobs":[{"digest":"x"}]}'):format(kind), kind), 400, "MANIFEST_INVALID")
+    assert.equal(kind, call("GET", "m/old", "v1").header("content-type"))
+  end)
+
   it("may have no layers, empty content, and fields that nobody knows", function()
     local nothing = pusher.blob(g, "m/bare", "", "application/vnd.example.empty")
     nothing.data = ""

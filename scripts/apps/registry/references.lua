@@ -5,6 +5,8 @@ local gate = require "tidegate"
 local names = require "apps.registry.names"
 local types = require "apps.registry.types"
 
+local ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json" -- oras and notation pushed it
+
 local M = {}
 
 local function invalid(why, where)
@@ -34,7 +36,8 @@ local function is_foreign(layer)
 end
 
 -- The digests of the blobs without which a decoded manifest is not whole, each once: its config and
--- its layers. MANIFEST_INVALID (400) for what is malformed, in a list of manifests too.
+-- its layers, or what an artifact of before OCI 1.1 holds. MANIFEST_INVALID (400) for
+-- what is malformed, in a list of manifests too.
 function M.needed(doc)
   local needed, seen = {}, {}
   local function need(digest)
@@ -49,8 +52,9 @@ function M.needed(doc)
   if types.is_there(doc.config) then
     need(digest_of(doc.config, "/config"))
   end
-  for i, layer in ipairs(list(doc, "layers")) do
-    local digest = digest_of(layer, ("/layers/%d"):format(i - 1))
+  local holds = doc.mediaType == ARTIFACT and "blobs" or "layers"
+  for i, layer in ipairs(list(doc, holds)) do
+    local digest = digest_of(layer, ("/%s/%d"):format(holds, i - 1))
     if not is_foreign(layer) then need(digest) end
   end
   return needed
