@@ -155,6 +155,14 @@ static void explain(struct tls *t)
     snprintf(t->why, sizeof t->why, "%s", text ? text : "the client left");
 }
 
+/* What others have left in this thread's queue would be taken for ours. Clearing an empty one
+ * takes OpenSSL 330 ns, looking at it 50. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 /* What a call that moved nothing has to say; its result was rc. */
 static int verdict_of(struct conn *c, int rc)
 {
@@ -273,7 +281,7 @@ ssize_t tls_recv(struct conn *c, void *buf, size_t n)
     int verdict = 0;
     if (t->broken)
         return t->broken;
-    ERR_clear_error();
+    forget_errors();
     while (got < n) {
         if (got && t->dry && !SSL_has_pending(t->ssl)) { /* spares OpenSSL the question */
             c->readable = false;
@@ -324,7 +332,7 @@ static ssize_t settle(struct conn *c)
 static ssize_t prepare(struct conn *c)
 {
     struct tls *t = c->tls;
-    ERR_clear_error();
+    forget_errors();
     if (t->broken)
         return t->broken;
     return t->out || t->owed ? settle(c) : 0;
