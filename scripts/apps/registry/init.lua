@@ -123,6 +123,7 @@ return function(options)
     warn = o.warn,
     limits = limits.new(o.limits, o.prefix .. " " .. gate.json.encode { o.host }),
   }
+  reg.name = gate.hash("sha256", reg.id):sub(1, 16) -- of its jobs
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
     { below = layout.root, shared = o.shared })

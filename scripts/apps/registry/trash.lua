@@ -182,8 +182,7 @@ end
 function M.start(reg)
   if not reg.trash then return end
   gate.every(math.max(LEAST_S, math.min(reg.trash / 10, LONGEST_S)),
-    "registry.trash" .. reg.id:gsub("[^%w.]", "-"),
-    { on = "gateway", store = reg.store }, function()
+    "registry.trash." .. reg.name, { on = "gateway", store = reg.store }, function()
       if not gate.readonly() then M.expire(reg) end
     end)
 end
