@@ -88,6 +88,11 @@ function entries.referrers_taken(subject)
   return "/_referrers/" .. path_of(subject) .. "/taken"
 end
 
+-- All upload sessions of a repository, each below its id.
+function entries.upload_sessions()
+  return "/_uploads/"
+end
+
 -- Everything about one upload session.
 function entries.upload(id)
   return "/_uploads/" .. id .. "/"

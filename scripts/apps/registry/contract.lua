@@ -72,6 +72,8 @@ local UPLOADS = {
     prefixes = {
       { "upload", { "repo", "id" }, "everything about an upload",
         { "upload_started", "upload_data", "upload_states" }, shared = true },
+      { "upload_sessions", { "repo" }, "all uploads of a repository, each below its id",
+        { "upload", "upload_started", "upload_data", "upload_states" }, optional = true },
       { "upload_states", { "repo", "id", "algorithm" }, "the states of a digest", {},
         shared = true },
     },

@@ -16,6 +16,7 @@ local events = require "apps.registry.events"
 local explain = require "apps.registry.explain"
 local forms = require "apps.registry.forms"
 local handover = require "apps.registry.handover"
+local idle = require "apps.registry.idle"
 local immutable = require "apps.registry.immutable"
 local layouts = require "apps.registry.layouts"
 local limits = require "apps.registry.limits"
@@ -51,6 +52,7 @@ local OPTIONS = {
   quota = "function",
   audit = "any",
   trash = "duration",
+  uploads_expire = "any",
   on = { "table", default = {} },
   prefix = { "string", default = "/v2" },
   host = "any",
@@ -112,6 +114,7 @@ return function(options)
     audit = read(record.read, o.audit),
     immutable = read(immutable.read, o.immutable),
     trash = o.trash,
+    uploads_expire = read(idle.read, o.uploads_expire, layout, upload_form),
     prefix = o.prefix,
     id = table.concat({ o.prefix, unpack(type(o.host) == "table" and o.host or { o.host }) }, "|"),
     emit = events.new(o.on),
@@ -153,5 +156,6 @@ return function(options)
     app:chore("restore", function(c) restore.run(c, reg) end)
   end
   trash.start(reg)
+  idle.start(reg)
   return app
 end

@@ -23,6 +23,8 @@ local function count(result)
   uploads:add(1, { result = result })
 end
 
+M.count = count
+
 local function session_headers(reg, s)
   return {
     Location = ("%s/%s/blobs/uploads/%s%s"):format(reg.prefix, s.repo, s.id, reg.state_of(s)),
@@ -45,6 +47,13 @@ local function find(reg, q)
   local s = sessions.load(reg, q.repo, id, q.user.name)
   if s then return s end
   sessions.unknown(id)
+end
+
+-- The same of a session that is about to change: it does not end as an idle one meanwhile.
+local function use(reg, q)
+  local s = find(reg, q)
+  if reg.sessions.keep and not reg.sessions.keep(reg, s) then sessions.unknown(s.id) end
+  return s
 end
 
 local function remove(reg, q, s)
@@ -257,7 +266,7 @@ end
 
 local function patch(reg, q)
   access.enter(reg, q, "push")
-  local s = find(reg, q)
+  local s = use(reg, q)
   reg.limits:renew(q, s.id)
   local fits, announced = check_range(q, s)
   if not fits or (q.body and not append(reg, q, s, announced)) then
@@ -289,7 +298,7 @@ end
 
 local function put(reg, q)
   access.enter(reg, q, "push")
-  local s = find(reg, q)
+  local s = use(reg, q)
   local digest, algorithm = wanted(reg, q)
   local fits, announced = check_range(q, s)
   if not fits then return out_of_place(reg, q, s) end

@@ -7,6 +7,14 @@
 -- a body) is made again from the nearest earlier one. So any gateway, or the other registry, can
 -- go on with any session.
 --
+-- An idle session is ended by one `expire` of `startedat`: it is gone if that removes it, and the
+-- rest is removed then. Whoever appends to a session or ends it touches that object first, unless
+-- it is younger than RENEW_S, and goes on only if it was there. So of the two exactly one happens.
+-- A touch holds for as long as the option says, two minutes at least; a body that comes for longer
+-- than that shows in the time of `data`, which is looked at first. The other registry touches
+-- nothing: a session that it goes on with is lost if that happens in the moment in which it would
+-- have ended.
+--
 -- A session for a SHA-512 digest keeps the states of both: what it holds is stored by its SHA-256.
 -- An empty state at offset 0 says that it is one.
 --
@@ -18,6 +26,7 @@ local STATE_SIZES = { sha256 = 108, sha512 = 204 } -- bytes: what Go marshals
 local STATE_FORMS = { sha256 = "sha\3", sha512 = "sha\7" } -- the first four of them
 local STATE_MAX = 256
 local STARTED_MAX = 256 -- bytes; the other registry's time has 20, as ours
+local RENEW_S = 30
 local SHORT, BOTH = { "sha256" }, { "sha256", "sha512" }
 
 local M = {}
@@ -41,10 +50,37 @@ local function algorithms(reg, s)
 end
 
 function M.load(reg, repo, id)
-  local started = reg.store:read(reg.layout.upload_started(repo, id), STARTED_MAX)
+  local started, object = reg.store:read(reg.layout.upload_started(repo, id), STARTED_MAX)
   if not started then return nil end
   local data = reg.store:stat(reg.layout.upload_data(repo, id))
-  return { repo = repo, id = id, size = data and data.size or 0, started = started }
+  return { repo = repo, id = id, size = data and data.size or 0, started = started,
+    touched = object.modified }
+end
+
+function M.keep(reg, s)
+  return gate.now() - s.touched < RENEW_S
+    or reg.store:touch(reg.layout.upload_started(s.repo, s.id))
+end
+
+-- Whether something below the prefix is as young; of many objects only some are asked.
+local function is_young(reg, prefix, before)
+  for _, entry in ipairs((reg.store:list(prefix))) do
+    if entry.modified >= before then return true end
+  end
+  return false
+end
+
+function M.expire(reg, repo, id, before)
+  local started = reg.layout.upload_started(repo, id)
+  local data = reg.store:stat(reg.layout.upload_data(repo, id))
+  if data and data.modified >= before then return nil end
+  if not reg.store:expire(started, before) then
+    -- in use, or what is left of one whose end was cut off, which nobody can go on with
+    local prefix = reg.layout.upload(repo, id)
+    if reg.store:stat(started) or is_young(reg, prefix, before) then return nil end
+  end
+  M.remove(reg, { repo = repo, id = id })
+  return data and data.size or 0
 end
 
 function M.remove(reg, s)

@@ -46,6 +46,10 @@
 --                                 asks for it; hex. `got` is what an append has just returned
 --   place(reg, s, key)            makes of the bytes that were hashed the object at this key
 --   remove(reg, s)
+--   keep(reg, s)                  before anything is done with a session that is there: it is in
+--                                 use; false if it is gone. A form without it needs none
+--   expire(reg, repo, id, before) ends the session unless it was in use since then, in seconds
+--                                 since 1970; its size if it did. A form without it cannot
 --   is_emptied(reg, s)            a session without bytes: are they gone because it ends just now?
 local M = {}
 
