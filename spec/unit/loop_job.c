@@ -89,14 +89,23 @@ struct rope {
 
 static struct rope *ropes[STRANDS];
 static int ropes_left;
+static bool holds; /* the first job of each waits until all others had their chance */
+static sem_t held;
 
 static void link_work(struct job *j)
 {
     struct link *l = CONTAINER(j, struct link, job);
     EXPECT_EQ(atomic_load(&l->rope->worked), l->number);
-    for (volatile int i = 0; i < 1000; i++)
-        continue;
+    if (holds && l->number == 0)
+        sem_wait(&held);
     atomic_fetch_add(&l->rope->worked, 1);
+}
+
+static void let_go(struct job *j)
+{
+    (void)j;
+    for (int k = 0; k < STRANDS; k++)
+        sem_post(&held);
 }
 
 static void link_done(struct job *j)
@@ -113,6 +122,7 @@ static void link_done(struct job *j)
 
 static void submit_ropes(struct call *c)
 {
+    static struct job last = {.work = let_go};
     (void)c;
     for (int i = 0; i < LINKS; i++) {
         for (int k = 0; k < STRANDS; k++) {
@@ -121,16 +131,20 @@ static void submit_ropes(struct call *c)
             strand_submit(&ropes[k]->strand, lane, &l->job);
         }
     }
+    if (holds)
+        job_submit(lane, &last);
 }
 
 TEST("job: a strand runs its jobs one at a time and in order, beside other strands")
 {
     struct call c = {.fn = submit_ropes};
+    sem_init(&held, 0, 0);
     for (unsigned limit = 1; limit <= 4; limit++) {
         EXPECT_EQ(pool_start(4), 0);
         home = worker_new("spec");
         lane = lane_new("spec", limit);
         ropes_left = STRANDS;
+        holds = limit > STRANDS;
         for (int k = 0; k < STRANDS; k++)
             ropes[k] = xalloc(sizeof *ropes[k]);
         worker_defer(home, &c);
@@ -139,6 +153,7 @@ TEST("job: a strand runs its jobs one at a time and in order, beside other stran
         pool_stop();
         lane_free(lane);
     }
+    sem_destroy(&held);
 }
 
 static struct strand rivals[2];
