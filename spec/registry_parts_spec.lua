@@ -2,6 +2,7 @@
 --
 -- Upload sessions in the form "parts", on the keys of the default layout: what lies in the store,
 -- and what becomes of a session of which something is lost, damaged or left over.
+local crowd = require "spec.crowd"
 local json = require "dkjson"
 local layouts = require "spec.layouts"
 local pusher = require "spec.pusher"
@@ -174,6 +175,33 @@ describe("an upload in parts", function()
     assert.same({ 416, "0-4" }, { reply.status, reply.header "range" })
     assert.equal("first", tool.read(folder_of(location) .. "1"))
     check_whole(location, tool.digest "first", "first")
+  end)
+
+  it("takes one of many that bring different bytes to one place through two gateways", function()
+    local other = pusher.registry(layout.options, { data = g.data })
+    local location, text = pusher.session(g, REPO), ""
+    for round = 1, 12 do
+      local pieces = {}
+      for i = 1, 6 do pieces[i] = tool.bytes(2000 + i, round * 10 + i) end
+      if round % 3 == 0 then tool.write(folder_of(location) .. round, "left over") end
+      local replies = crowd.run(6, function(i)
+        local reply = (i % 2 == 0 and g or other):request("PATCH", location, { body = pieces[i],
+          headers = { ["Content-Range"] = ("%d-%d"):format(#text, #text + #pieces[i] - 1) } })
+        return { status = reply.status, range = reply.header "range" }
+      end)
+      local won
+      for i, reply in ipairs(replies) do
+        assert.is_true(reply.status == 202 or reply.status == 416, reply.status)
+        if reply.status == 202 then
+          assert.is_nil(won, "exactly one wins")
+          won = pieces[i]
+          assert.equal("0-" .. #text + #won - 1, reply.range)
+        end
+      end
+      text = text .. assert(won, "one wins")
+    end
+    check_whole(location, tool.digest(text), text)
+    other:stop()
   end)
 
   it("leaves nothing when it is cancelled under an appender", function()

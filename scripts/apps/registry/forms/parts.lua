@@ -12,7 +12,9 @@
 --
 -- A part is made only where none is. One that is there and stands in no record was left by somebody
 -- who was stopped before he wrote the record, or is about to: whoever wants its place writes the
--- record first, with another `epoch`, so that the other one cannot any more; then it may go.
+-- record first, with another `epoch`, so that the other one cannot any more; then it may go. Where
+-- the store's clocks differ, what goes may be the next one's: his upload then cannot be ended, and
+-- is begun again.
 --
 -- forms/init.lua says what each function is for.
 local format = require "tidegate.format"
@@ -24,6 +26,7 @@ local RECORD_FORMAT = 1
 local PARTS_MAX = 10000
 local CONCAT_MAX = 1000 -- objects that a store joins at once
 local TICK = 1e-6 -- seconds: no two writes of one key are as near
+local TRIES = 100 -- each time, somebody else has put a part there
 local SUMS = { "crc32c" } -- of each part, unless the layout names others
 local LINE = 57 -- bytes of a line of base64 as Python breaks it
 
@@ -196,16 +199,20 @@ local function is_whole(reg, s, n)
   return false
 end
 
--- Gives a part its name. See the top of this file.
+-- Gives a part its name. See the top of this file. Others who have read an earlier record, and so
+-- lose, may still put theirs there, whenever the place is free; each does so once.
 local function name_part(reg, s, sink)
-  local key = part_key(reg, s, #s.parts + 1)
-  local ok, e = gate.try(sink.commit, sink, key, { if_absent = true })
-  if ok then return end
-  if e.name ~= "EXISTS" then error(e, 0) end
-  local left = reg.store:stat(key)
-  save(reg, s, { epoch = s.epoch + 1 })
-  if left then reg.store:expire(key, left.modified + TICK) end
-  sink:commit(key, { if_absent = true })
+  local key, e = part_key(reg, s, #s.parts + 1), nil
+  for _ = 1, TRIES do
+    local ok
+    ok, e = gate.try(sink.commit, sink, key, { if_absent = true })
+    if ok then return end
+    if e.name ~= "EXISTS" then break end
+    local left = reg.store:stat(key)
+    save(reg, s, { epoch = s.epoch + 1 })
+    if left then reg.store:expire(key, left.modified + TICK) end
+  end
+  error(e, 0)
 end
 
 function M.append(reg, s, body, limit)
