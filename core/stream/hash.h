@@ -22,8 +22,8 @@ struct hash_piece {
 
 struct hash_observer {
     struct sink sink;
-    struct digest digest; /* start it by digest_init or digest_import; a copy of it after
-                             each push is the state at that point */
+    struct digest digest; /* start it by digest_init or digest_import; while no push is
+                             outstanding, a copy of it is the state at that point */
     bool expects;         /* finish answers E_MISMATCH unless the result is `expected` */
     uint8_t expected[DIGEST_MAX];
     uint8_t result[DIGEST_MAX]; /* after a finish; digest keeps the state before it */
