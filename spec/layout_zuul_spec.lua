@@ -349,6 +349,35 @@ describe("with the layout zuul", function()
     g:stop()
   end)
 
+  it("uploads end that nobody goes on with, of either registry", function()
+    local folder = tool.tmpdir()
+    recorded.plant(folder)
+    local never = pusher.registry(OPTIONS .. 'uploads_expire = "never",', { data = folder })
+    local old, fresh = pusher.session(never, "ci/app"), pusher.session(never, "ci/app")
+    local orphan = pusher.session(never, "ci/app")
+    local function folder_of(location)
+      return ("%s/_local/uploads/%s"):format(folder, location:match "[^/]+$")
+    end
+    for _, location in ipairs { old, fresh, orphan } do
+      assert.equal(202, never:request("PATCH", location, { body = "bytes" }).status)
+    end
+    os.remove(folder_of(orphan) .. "/metadata")
+    for _, location in ipairs { old, orphan, "/" .. ID } do
+      tool.must("find " .. folder_of(location) .. " -type f -exec touch -d '25 hours ago' {} +")
+    end
+    local g = pusher.registry(OPTIONS .. 'uploads_expire = "2m",', { data = folder })
+    assert(g:logged("upload expired[^\n]*" .. old:match "[^/]+$"))
+    assert(g:logged("upload expired[^\n]*" .. ID))
+    assert(g:logged("upload expired[^\n]*" .. orphan:match "[^/]+$"))
+    assert.equal(404, never:request("PATCH", old, { body = "more" }).status)
+    assert.equal(404, never:request("GET", "/v2/ci/app/blobs/uploads/" .. ID).status)
+    local reply = never:request("PUT", fresh .. "?digest=" .. tool.digest "bytes")
+    assert.equal(201, reply.status, reply.body)
+    assert.same({}, g:files "_local/uploads")
+    for _, server in ipairs { g, never } do server:stop() end
+    tool.remove(folder)
+  end)
+
   it("a mirror of namespaces keeps them apart", function()
     local g = pusher.registry 'layout = require("layouts.zuul").namespaced,'
     local digest = pusher.image(g, "one/app", "v1", 1)

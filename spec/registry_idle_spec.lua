@@ -138,7 +138,12 @@ describe("an idle upload", function()
       { [["soon"]], '\'uploads_expire\' must be "never", or a duration of at least "2m"' },
       { [["30s"]], '\'uploads_expire\' must be "never", or a duration of at least "2m"' },
       { [[false]], '\'uploads_expire\' must be "never", or a duration of at least "2m"' },
-      { [["24h", layout = require "layouts.zuul"]], "'uploads_expire' needs a layout whose" },
+      { [["24h", layout = (function()
+        local layout = {}
+        for name, value in pairs(require "layouts.distribution") do layout[name] = value end
+        layout.upload_sessions = nil
+        return layout
+      end)()]], "'uploads_expire' needs a layout that says by 'upload_sessions' where" },
     }
     for _, case in ipairs(cases) do
       tool.write(folder .. "/gate.lua", SCRIPT:format("uploads_expire = " .. case[1]))

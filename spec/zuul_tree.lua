@@ -44,7 +44,7 @@ local M = {
 function M.tree_of(root)
   local tree = {}
   for _, name in ipairs(tool.files(root)) do
-    if not name:find "^%.tidegate/" then tree[name] = tool.read(root .. "/" .. name) end
+    if not name:find "^%.?tidegate/" then tree[name] = tool.read(root .. "/" .. name) end
   end
   return tree
 end

@@ -95,6 +95,11 @@ local function build(split)
     return (uuid:gsub("-", ""))
   end
 
+  -- All upload sessions of the repository's namespace, each below its id.
+  function M.upload_sessions(repo)
+    return (split(repo)) .. "/uploads/"
+  end
+
   -- Everything about one upload session.
   function M.upload(repo, id)
     return (split(repo)) .. "/uploads/" .. id .. "/"

@@ -86,6 +86,8 @@ local UPLOADS = {
     prefixes = {
       { "upload", { "repo", "id" }, "everything about an upload",
         { "upload_record", "upload_part" }, shared = true },
+      { "upload_sessions", { "repo" }, "all uploads of a repository, each below its id",
+        { "upload", "upload_record", "upload_part" }, optional = true, shared = true },
     },
   },
 }

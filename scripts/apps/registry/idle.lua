@@ -24,8 +24,7 @@ function M.read(option, layout, form)
   if not seconds or seconds < LEAST_S then
     error("'uploads_expire' must be \"never\", or a duration of at least \"2m\"", 0)
   elseif not can then
-    error("'uploads_expire' needs a layout whose uploads are in the form \"append\", and that "
-      .. "says by 'upload_sessions' where they are", 0)
+    error("'uploads_expire' needs a layout that says by 'upload_sessions' where uploads are", 0)
   end
   return seconds
 end
@@ -42,22 +41,28 @@ local function look(reg, repo, before)
   end
 end
 
--- All folders below that of `name`, those of repositories and those on the way there.
-local function walk(reg, name, before)
+-- All folders below that of `name`, those of repositories and those on the way there. Where the
+-- sessions are elsewhere, each place is visited once: `seen`.
+local function walk(reg, name, before, seen)
   local prefix = reg.form.below(reg, name)
   local sessions = name and reg.layout.upload_sessions(name)
+  local is_apart = sessions and sessions:sub(1, #prefix) ~= prefix
+  if is_apart and not seen[sessions] then
+    seen[sessions] = true
+    look(reg, name, before)
+  end
   local list = listing.new(reg.store, prefix, nil, NAMES)
   for child in list.next, list do
     if prefix .. child .. "/" == sessions then
       look(reg, name, before)
     elseif child ~= reg.layout.marker and child:sub(1, 1) ~= reg.layout.reserved then
-      walk(reg, name and name .. "/" .. child or child, before)
+      walk(reg, name and name .. "/" .. child or child, before, seen)
     end
   end
 end
 
 function M.expire(reg)
-  walk(reg, nil, gate.now() - reg.uploads_expire)
+  walk(reg, nil, gate.now() - reg.uploads_expire, {})
 end
 
 -- The job, on one of the gateways. Load time only.

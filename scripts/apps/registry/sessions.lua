@@ -55,6 +55,14 @@ function M.unknown(id)
   gate.fail(404, "BLOB_UPLOAD_UNKNOWN", "no such upload in this repository", { id = id })
 end
 
+-- Whether something below the prefix is as young; of many objects only some are asked.
+function M.is_young(reg, prefix, before)
+  for _, entry in ipairs((reg.store:list(prefix))) do
+    if entry.modified >= before then return true end
+  end
+  return false
+end
+
 -- Gives the content its name and makes it the repository's, in this order: nothing ever points at
 -- nothing. Content that is there already is replaced by the same bytes, just verified, which also
 -- mends a damaged blob. Two that commit the same content both succeed.

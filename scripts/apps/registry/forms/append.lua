@@ -62,14 +62,6 @@ function M.keep(reg, s)
     or reg.store:touch(reg.layout.upload_started(s.repo, s.id))
 end
 
--- Whether something below the prefix is as young; of many objects only some are asked.
-local function is_young(reg, prefix, before)
-  for _, entry in ipairs((reg.store:list(prefix))) do
-    if entry.modified >= before then return true end
-  end
-  return false
-end
-
 function M.expire(reg, repo, id, before)
   local started = reg.layout.upload_started(repo, id)
   local data = reg.store:stat(reg.layout.upload_data(repo, id))
@@ -77,7 +69,7 @@ function M.expire(reg, repo, id, before)
   if not reg.store:expire(started, before) then
     -- in use, or what is left of one whose end was cut off, which nobody can go on with
     local prefix = reg.layout.upload(repo, id)
-    if reg.store:stat(started) or is_young(reg, prefix, before) then return nil end
+    if reg.store:stat(started) or sessions.is_young(reg, prefix, before) then return nil end
   end
   M.remove(reg, { repo = repo, id = id })
   return data and data.size or 0

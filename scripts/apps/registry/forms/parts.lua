@@ -156,6 +156,19 @@ function M.remove(reg, s)
   reg.store:remove_prefix(reg.layout.upload(s.repo, s.id))
 end
 
+-- What has no record is not gone on with: so its end is one `expire` of that, which whoever appends
+-- writes. A body that takes longer than a session may be idle finds none.
+function M.expire(reg, repo, id, before)
+  local key, prefix = reg.layout.upload_record(repo, id), reg.layout.upload(repo, id)
+  local s, later = gate.try(M.load, reg, repo, id)
+  if later then return nil end
+  local is_over = reg.store:expire(key, before)
+    or not reg.store:stat(key) and not sessions.is_young(reg, prefix, before)
+  if not is_over then return nil end
+  reg.store:remove_prefix(prefix)
+  return s and s.size or 0
+end
+
 function M.is_emptied()
   return false
 end
