@@ -101,7 +101,7 @@ return function(options)
   local asks_for_token = who.passwords and who.everybody
   local layout = o.layout or require "layouts.distribution"
   local form, upload_form = read(forms.of, layout)
-  if gate.trial() then read(layouts.check, layout, o.store, form) end
+  if o.layout and gate.trial() then read(layouts.check, layout, o.store, form) end
   read(trash.check, o.trash, layout)
   local reg = {
     who = who,
