@@ -80,6 +80,15 @@ local function check_mirrors(mirrors)
   end
 end
 
+local n_of = {} -- registries that were declared, by their ids
+
+-- What the jobs of a registry are called: the same for every gateway with this script, and another
+-- one for each of two that gate.serve is about to refuse.
+local function job_name(id)
+  n_of[id] = (n_of[id] or 0) + 1
+  return gate.hash("sha256", id .. "|" .. n_of[id]):sub(1, 16)
+end
+
 local function ping() return reply(200, {}) end
 
 local function check_who(o)
@@ -126,7 +135,7 @@ return function(options)
     warn = o.warn,
     limits = limits.new(o.limits, o.prefix .. " " .. gate.json.encode { o.host }),
   }
-  reg.name = gate.hash("sha256", reg.id):sub(1, 16) -- of its jobs
+  reg.name = job_name(reg.id)
   -- two registries in one place would each take the other's objects for its own
   read(reg.store.claim, reg.store, "the registry at " .. reg.prefix,
     { below = layout.root, shared = o.shared })
