@@ -2,6 +2,7 @@
 --
 -- crane, and with it whatever is built on go-containerregistry: ko, kaniko, cosign.
 local image = require "spec.image"
+local packer = require "spec.clients.packer"
 local tool = require "spec.tool"
 
 local M = {
@@ -9,16 +10,10 @@ local M = {
   missing = { resume = "crane gives up when a blob is cut" },
 }
 
-local client = {}
-client.__index = client
+local client = packer.new()
 
 function M.start(at)
   return setmetatable({ folder = at.folder, certs = at.certs, n = 0 }, client)
-end
-
-function client:fresh()
-  self.n = self.n + 1
-  return ("%s/%d"):format(self.folder, self.n)
 end
 
 -- On 127.0.0.1 it speaks plain HTTP where TLS is not answered.
@@ -28,15 +23,7 @@ function client:run(command, ...)
     .. command:format(...))
 end
 
-function client:push(ref, files)
-  local folder = self:fresh()
-  image.pack(folder, files)
-  self:run("push %s %s", folder, ref)
-end
-
-function client:push_index(ref, of)
-  local folder = self:fresh()
-  image.pack_index(folder, of)
+function client:push_layout(ref, folder)
   self:run("push %s %s", folder, ref)
 end
 

@@ -4,6 +4,7 @@
 local gateway = require "spec.gateway"
 local image = require "spec.image"
 local lfs = require "lfs"
+local packer = require "spec.clients.packer"
 local tool = require "spec.tool"
 
 local M = {
@@ -27,8 +28,7 @@ address = "%s/socket"
 address = "%s/ttrpc"
 ]]
 
-local client = {}
-client.__index = client
+local client = packer.new()
 
 function M.start(at)
   local folder = at.folder
@@ -60,29 +60,12 @@ function client:trust(ref)
   return ("--hosts-dir %s/hosts"):format(self.folder)
 end
 
-function client:fresh()
-  self.n = self.n + 1
-  return ("%s/%d"):format(self.folder, self.n)
-end
-
 -- Brings the layout in by its tar, as repository:v1, and pushes it under its name.
 function client:push_layout(ref, folder)
   local repo = ref:match("^(.+):[^:]+$")
   tool.must(("tar -C %s -cf %s.tar ."):format(folder, folder))
   self:run("images import --all-platforms --no-unpack --base-name %s %s.tar", repo, folder)
   self:run("images push %s %s %s %s:v1", self:trust(ref), self.user, ref, repo)
-end
-
-function client:push(ref, files)
-  local folder = self:fresh()
-  image.pack(folder, files)
-  self:push_layout(ref, folder)
-end
-
-function client:push_index(ref, of)
-  local folder = self:fresh()
-  image.pack_index(folder, of)
-  self:push_layout(ref, folder)
 end
 
 function client:forget()

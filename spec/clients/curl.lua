@@ -3,6 +3,7 @@
 -- curl, led by hand: what a shell script would do.
 local image = require "spec.image"
 local json = require "dkjson"
+local packer = require "spec.clients.packer"
 local tool = require "spec.tool"
 
 local M = { name = "curl", programs = { "curl" }, daily = true, missing = {} }
@@ -12,8 +13,7 @@ local ACCEPT = "-H 'Accept: application/vnd.oci.image.index.v1+json, "
   .. "application/vnd.docker.distribution.manifest.v2+json, "
   .. "application/vnd.docker.distribution.manifest.list.v2+json'"
 
-local client = {}
-client.__index = client
+local client = packer.new()
 
 function M.start(at)
   return setmetatable({
@@ -21,11 +21,6 @@ function M.start(at)
     scheme = at.certs and "https" or "http",
     trust = at.certs and "--cacert " .. at.certs .. "/ca.crt" or "",
   }, client)
-end
-
-function client:fresh()
-  self.n = self.n + 1
-  return ("%s/%d"):format(self.folder, self.n)
 end
 
 function client:run(command, ...)
@@ -61,18 +56,6 @@ function client:push_layout(ref, folder)
   local base, tag = self:split(ref)
   local index = json.decode(tool.read(folder .. "/index.json"))
   self:push_tree(base, folder, index.manifests[1], tag)
-end
-
-function client:push(ref, files)
-  local folder = self:fresh()
-  image.pack(folder, files)
-  self:push_layout(ref, folder)
-end
-
-function client:push_index(ref, of)
-  local folder = self:fresh()
-  image.pack_index(folder, of)
-  self:push_layout(ref, folder)
 end
 
 -- `-C -` asks for the rest of what is there already; a transfer that breaks is tried again.

@@ -3,6 +3,7 @@
 -- oras, and with it whatever is built on oras-go: artifacts of any kind, and images by copying them
 -- from and to an OCI layout folder.
 local image = require "spec.image"
+local packer = require "spec.clients.packer"
 local tool = require "spec.tool"
 
 local M = {
@@ -10,16 +11,10 @@ local M = {
   missing = { resume = "oras gives up when a blob is cut" },
 }
 
-local client = {}
-client.__index = client
+local client = packer.new()
 
 function M.start(at)
   return setmetatable({ folder = at.folder, certs = at.certs, n = 0 }, client)
-end
-
-function client:fresh()
-  self.n = self.n + 1
-  return ("%s/%d"):format(self.folder, self.n)
 end
 
 -- How a registry is spoken to: of one end of a copy, "from-" or "to-", or of everything else, "".
@@ -34,15 +29,7 @@ function client:run(command, ...)
   return tool.must(("cd %s && timeout 60 oras "):format(self.folder) .. command:format(...))
 end
 
-function client:push(ref, files)
-  local folder = self:fresh()
-  image.pack(folder, files)
-  self:run("cp --no-tty %s --from-oci-layout %s:v1 %s", self:access "to-", folder, ref)
-end
-
-function client:push_index(ref, of)
-  local folder = self:fresh()
-  image.pack_index(folder, of)
+function client:push_layout(ref, folder)
   self:run("cp --no-tty %s --from-oci-layout %s:v1 %s", self:access "to-", folder, ref)
 end
 

@@ -3,6 +3,7 @@
 -- regctl, and with it whatever is built on regclient: zot's sync, olareg's tools. It pushes large
 -- blobs in pieces with Content-Range, which no other client does.
 local image = require "spec.image"
+local packer = require "spec.clients.packer"
 local tool = require "spec.tool"
 
 local PIECE = 500000 -- bytes
@@ -12,16 +13,10 @@ local M = {
   missing = { reason = "regctl prints no reason that a registry gives" },
 }
 
-local client = {}
-client.__index = client
+local client = packer.new()
 
 function M.start(at)
   return setmetatable({ folder = at.folder, certs = at.certs, n = 0, known = {} }, client)
-end
-
-function client:fresh()
-  self.n = self.n + 1
-  return ("%s/%d"):format(self.folder, self.n)
 end
 
 function client:run(command, ...)
@@ -41,15 +36,7 @@ function client:know(ref)
   return ref
 end
 
-function client:push(ref, files)
-  local folder = self:fresh()
-  image.pack(folder, files)
-  self:run("image copy ocidir://%s:v1 %s", folder, self:know(ref))
-end
-
-function client:push_index(ref, of)
-  local folder = self:fresh()
-  image.pack_index(folder, of)
+function client:push_layout(ref, folder)
   self:run("image copy ocidir://%s:v1 %s", folder, self:know(ref))
 end
 

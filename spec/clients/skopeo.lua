@@ -2,6 +2,7 @@
 --
 -- skopeo: copies between a registry and an OCI layout folder; no daemon, no storage.
 local image = require "spec.image"
+local packer = require "spec.clients.packer"
 local tool = require "spec.tool"
 
 local M = {
@@ -9,16 +10,10 @@ local M = {
   missing = { resume = "skopeo 1.9 gives up when a blob is cut" },
 }
 
-local client = {}
-client.__index = client
+local client = packer.new()
 
 function M.start(at)
   return setmetatable({ folder = at.folder, certs = at.certs, n = 0 }, client)
-end
-
-function client:fresh()
-  self.n = self.n + 1
-  return ("%s/%d"):format(self.folder, self.n)
 end
 
 -- The options of one end of a copy.
@@ -34,18 +29,6 @@ end
 
 function client:push_layout(ref, folder)
   run("copy --quiet --all %s oci:%s:v1 docker://%s", self:options("dest-"), folder, ref)
-end
-
-function client:push(ref, files)
-  local folder = self:fresh()
-  image.pack(folder, files)
-  self:push_layout(ref, folder)
-end
-
-function client:push_index(ref, of)
-  local folder = self:fresh()
-  image.pack_index(folder, of)
-  self:push_layout(ref, folder)
 end
 
 function client:pull_layout(ref, arch, folder)
