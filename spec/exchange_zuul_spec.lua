@@ -23,9 +23,12 @@ describe("zuul-registry beside tidegate", function()
     z = zuul.start(folder)
   end)
 
-  before_each(function()
-    if zuul.missing() then pending(zuul.missing()) end
-  end)
+  local function it_shows(name, f)
+    it(name, function()
+      if zuul.missing() then pending(zuul.missing()) end
+      f()
+    end)
+  end
 
   teardown(function()
     if not folder then return end
@@ -33,7 +36,7 @@ describe("zuul-registry beside tidegate", function()
     tool.remove(folder)
   end)
 
-  it("shows what the other one took, and each adds a media type to the other's tag", function()
+  it_shows("shows what the other one took, and both add media types to a tag", function()
     for _, pair in ipairs { { g, z, "a" }, { z, g, "b" } } do
       local first, second, repo = pair[1], pair[2], "ci/" .. pair[3]
       local config = pusher.blob(first, repo, CONFIG, "c")
@@ -60,7 +63,7 @@ describe("zuul-registry beside tidegate", function()
     end
   end)
 
-  it("goes on with its uploads, and lets it go on with its own", function()
+  it_shows("goes on with its uploads, and lets it go on with its own", function()
     for round = 1, 4 do
       local text = tool.bytes(200000 + round, round)
       local digest = tool.digest(text)
@@ -81,7 +84,7 @@ describe("zuul-registry beside tidegate", function()
     assert.same({}, g:files "_local/uploads")
   end)
 
-  it("is carried to and fro by skopeo", function()
+  it_shows("is carried to and fro by skopeo", function()
     if not tool.has "skopeo" then pending "skopeo is not installed" end
     image.build(folder .. "-image", { 100000, 7 }, 5)
     local function copy(from, to)
@@ -96,7 +99,7 @@ describe("zuul-registry beside tidegate", function()
     tool.remove(folder .. "-back")
   end)
 
-  it("prunes a directory in which tidegate keeps more than it knows", function()
+  it_shows("prunes a directory in which tidegate keeps more than it knows", function()
     recorded.push(g)
     assert.equal(202, g:request("DELETE", "/v2/ci/app/manifests/" .. DIGESTS[DOCKER]).status)
     local text = json.encode { schemaVersion = 2, mediaType = OCI, layers = json.decode "[]",
