@@ -118,11 +118,15 @@ function M.remove(folder)
   M.must("rm -rf -- " .. M.quote(folder))
 end
 
--- The paths of all files below a folder, relative to it, in byte order.
+-- The paths of all files below a folder, relative to it, in byte order. Folders below it that
+-- somebody removes meanwhile have none.
 function M.files(root)
   local found = {}
   local function walk(folder, prefix)
-    for name in lfs.dir(folder) do
+    local ok, each, handle = pcall(lfs.dir, folder)
+    if not ok and folder ~= root and not lfs.symlinkattributes(folder) then return end
+    assert(ok, each)
+    for name in each, handle do
       if name ~= "." and name ~= ".." then
         local path = folder .. "/" .. name
         if lfs.symlinkattributes(path, "mode") == "directory" then
