@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* What scripts/tidegate/chores.lua takes, in its order. */
-enum { NAME, JSON, TERMINAL, RATE, FROM, REPO, WHAT, AT, FORCE, N_ARGUMENTS };
+enum { NAME, JSON, TERMINAL, RATE, FROM, REPO, WHAT, AT, FORCE, BY, N_ARGUMENTS };
 
 enum { VERIFY = 1, TELL = 2, LIST = 4, RESTORE = 8 };
 
@@ -24,6 +24,7 @@ static const struct option {
     {"--json", JSON, true, VERIFY | TELL | LIST | RESTORE},
     {"--rate", RATE, false, VERIFY},
     {"--from", FROM, false, VERIFY},
+    {"--by", BY, false, TELL},
     {"--repo", REPO, false, LIST},
     {"--at", AT, false, RESTORE},
     {"--force", FORCE, true, RESTORE},

@@ -22,6 +22,7 @@ local TERMINAL_S, LINES_S = 0.2, 10 -- between two signs of progress
 local Chore = {}
 Chore.__index = Chore
 
+local BY = { repo = true, folder = true } -- what --by can say
 local UNITS = { "KiB", "MiB", "GiB", "TiB" }
 
 local function human(n)
@@ -129,16 +130,17 @@ end
 
 -- What the command line says, in the order of core/command/chores.c.
 local function read_arguments()
-  local name, is_json, terminal, rate, from, repo, what, at, force = unpack(core.arguments())
+  local name, is_json, terminal, rate, from, repo, what, at, force, by = unpack(core.arguments())
   local function given(text) return text ~= "" and text or nil end
   local options = { from = given(from), repo = given(repo), what = given(what), at = given(at),
-    force = force ~= "" }
+    force = force ~= "", by = given(by) }
   if rate ~= "" then
     options.rate = units.size(rate)
     if not options.rate or options.rate < 1 then
       error("--rate must be a size such as \"200m\", bytes per second", 0)
     end
   end
+  if options.by and not BY[options.by] then error("--by is repo or folder", 0) end
   return name, is_json ~= "", terminal ~= "", options
 end
 

@@ -6,13 +6,21 @@ local M = {}
 
 local SHARED = 0 -- in `owner`: more than one
 
--- What is known while walking. A repository is a number; its row is in `rows`.
-local function new()
-  return { size = {}, owner = {}, rows = {}, seen = {}, deleted = {}, n_deleted = 0 }
+-- By what --by says, what a repository is counted as: itself, or the first part of its name.
+local GROUPS = {
+  repo = function(repo) return repo end,
+  folder = function(repo) return repo:match "^[^/]+" end,
+}
+
+-- What is known while walking. A repository, or a folder of them, is a number: its row in `rows`.
+local function new(by)
+  return { group = GROUPS[by or "repo"], size = {}, owner = {}, rows = {}, seen = {}, deleted = {},
+    n_deleted = 0 }
 end
 
--- The row of a repository, whose own entries come one after the other.
+-- The row of a repository. The entries of one row come one after the other.
 local function row_of(state, repo)
+  repo = state.group(repo)
   local last = state.rows[#state.rows]
   if last and last.repo == repo then return last end
   local row = { repo = repo, bytes = 0, exclusive = 0, blobs = 0, manifests = 0, tags = 0,
@@ -60,6 +68,7 @@ end
 
 -- Comes before all repositories, the latest hour last.
 function ENTRIES.trash(state, _, repo)
+  repo = state.group(repo)
   state.deleted[repo] = (state.deleted[repo] or 0) + 1
   state.n_deleted = state.n_deleted + 1
 end
@@ -91,7 +100,7 @@ local COLUMNS = { "repo", "bytes", "exclusive", "blobs", "manifests", "tags", "u
 
 -- c is what tidegate.chores describes.
 function M.run(c, reg)
-  local state, after, more = new(), nil, true
+  local state, after, more = new(c.options.by), nil, true
   while more do
     local page
     page, more = reg.store:list(reg.layout.root, { after = after })
