@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -397,6 +398,7 @@ static int start(struct serving *s)
         for (size_t i = 0; i < s->n_crews; i++)
             worker_post(s->crews[i].worker, &s->crews[i].start);
         pulse_init(s);
+        malloc_trim(0); /* the trial was as large as a worker's VM, in small pieces */
         serving_ready(s, NULL);
     }
 out:

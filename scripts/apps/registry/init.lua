@@ -18,7 +18,6 @@ local forms = require "apps.registry.forms"
 local handover = require "apps.registry.handover"
 local idle = require "apps.registry.idle"
 local immutable = require "apps.registry.immutable"
-local layouts = require "apps.registry.layouts"
 local limits = require "apps.registry.limits"
 local names = require "apps.registry.names"
 local namespace = require "apps.registry.namespace"
@@ -110,7 +109,9 @@ return function(options)
   local asks_for_token = who.passwords and who.everybody
   local layout = o.layout or require "layouts.distribution"
   local form, upload_form = read(forms.of, layout)
-  if o.layout and gate.trial() then read(layouts.check, layout, o.store, form) end
+  if o.layout and gate.trial() then -- the workers need not have the code for it
+    read(require("apps.registry.layouts").check, layout, o.store, form)
+  end
   read(trash.check, o.trash, layout)
   local reg = {
     who = who,
