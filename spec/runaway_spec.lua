@@ -95,8 +95,6 @@ local function survive(g, path)
   return reply
 end
 
--- ThreadSanitizer holds signals back: nothing stops a loop then.
-local describe = os.getenv "SANITIZER" == "threads" and pending or describe
 
 local function resident_kib(g)
   for line in io.lines(("/proc/%d/status"):format(g.pid)) do

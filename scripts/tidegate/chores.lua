@@ -3,7 +3,7 @@
 -- `tidegate verify`, `usage`, `trash` and `restore`: work on what is stored, by what the script's
 -- applications have said with app:chore(name, f). They are called one after the other as f(c):
 --
---   c.options          from, rate, repo, what, at, force: what the command was told, read
+--   c.options          from, rate, repo, what, at, force, by: what it was told, read
 --   c:found(what, t)   a fault, and the fields that say which; the command then ends with 1
 --   c:count(name)      one more of these; the counts are part of the progress and of the end
 --   c:moved(n)         n bytes were read; waits as long as the rate demands
