@@ -1,5 +1,6 @@
 -- A deleted tag can be had back for as long as its manifest is there: it becomes a tag of
--- trash/REPO, named by the day. Only `keeper` deletes manifests and what is in the trash.
+-- trash/REPO, named by the day, which clients can pull. Only `keeper` deletes manifests and what is
+-- in the trash. Where `tidegate restore` is enough, the option `trash` does without a rule.
 local gate = require "tidegate"
 local registry = require "apps.registry"
 
